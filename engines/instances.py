@@ -1,0 +1,146 @@
+"""What leaves an engine for one frame: instances with small mask patches, and their exports.
+
+A mask is kept as a probability map at the network's own resolution, over the rectangle of the frame
+that it covers. It is scaled up only where it is drawn or written, so a frame's instances cost some
+ten kilobytes and never an (N, height, width) array.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TypedDict
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+MASK_THRESHOLD = 128
+"""Patch values from here on belong to the object; 128 of 255 is a probability of one half."""
+
+
+class Rle(TypedDict):
+    """A mask in COCO's compressed run-length form: ``size`` is [height, width] in pixels."""
+
+    size: list[int]
+    counts: str
+
+
+@dataclass(frozen=True, slots=True)
+class Instances:
+    """The instances of one frame, highest score first.
+
+    Attributes:
+        boxes_xyxy_src: (N, 4), left, top, right, bottom edges in pixels of the source frame.
+        scores: (N,), in [0, 1], descending.
+        class_ids: (N,), 0-based.
+        extents_xyxy_src: (N, 4), the rectangle of whole frame pixels that patch i covers; right and
+            bottom are exclusive; inside the frame and never empty.
+        patches: N maps of their own (h, w), 0..255 for a probability of 0..1.
+        track_ids: (N,), or None when nothing is tracked.
+    """
+
+    boxes_xyxy_src: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    class_ids: NDArray[np.int32]
+    extents_xyxy_src: NDArray[np.int32]
+    patches: tuple[NDArray[np.uint8], ...]
+    track_ids: NDArray[np.int32] | None = None
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    @classmethod
+    def empty(cls) -> Instances:
+        """Return the result "nothing was seen"."""
+        return cls(
+            boxes_xyxy_src=np.zeros((0, 4), np.float32),
+            scores=np.zeros(0, np.float32),
+            class_ids=np.zeros(0, np.int32),
+            extents_xyxy_src=np.zeros((0, 4), np.int32),
+            patches=(),
+        )
+
+    def mask(self, index: int) -> NDArray[np.uint8]:
+        """Return instance ``index``'s mask over its extents.
+
+        Returns:
+            (extents height, extents width) of 0 and 1: the patch scaled bilinearly, then cut at one
+            half, so that the outline is smooth at the frame's resolution.
+        """
+        left, top, right, bottom = (int(edge) for edge in self.extents_xyxy_src[index])
+        scaled = cv2.resize(
+            self.patches[index], (right - left, bottom - top), interpolation=cv2.INTER_LINEAR
+        )
+        return cv2.threshold(scaled, MASK_THRESHOLD - 1, 1, cv2.THRESH_BINARY)[1].astype(
+            np.uint8, copy=False
+        )
+
+    def select(self, keep: NDArray[np.bool_] | NDArray[np.intp] | Sequence[int]) -> Instances:
+        """Return the instances at ``keep``, a boolean row mask or a list of rows."""
+        rows = np.arange(len(self))[np.asarray(keep)] if len(self) else np.zeros(0, np.intp)
+        return replace(
+            self,
+            boxes_xyxy_src=self.boxes_xyxy_src[rows],
+            scores=self.scores[rows],
+            class_ids=self.class_ids[rows],
+            extents_xyxy_src=self.extents_xyxy_src[rows],
+            patches=tuple(self.patches[row] for row in rows),
+            track_ids=None if self.track_ids is None else self.track_ids[rows],
+        )
+
+
+def to_rle(instances: Instances, index: int, height: int, width: int) -> Rle:
+    """Return instance ``index``'s mask as COCO run-length code of a whole frame.
+
+    Args:
+        height: Of the frame, in pixels.
+        width: Of the frame, in pixels.
+
+    Source:
+        The format is that of COCO's mask API: runs down the columns, beginning with zeros, each
+        written as the difference to the run two before in 5-bit groups with a continuation bit.
+    """
+    left, top, _, _ = (int(edge) for edge in instances.extents_xyxy_src[index])
+    counts = _column_runs(instances.mask(index), left, top, height, width)
+    return Rle(size=[height, width], counts=_pack_counts(counts))
+
+
+def _column_runs(
+    mask: NDArray[np.uint8], left: int, top: int, height: int, width: int
+) -> NDArray[np.int64]:
+    """Return run lengths of a frame that is zero outside ``mask``, placed at (left, top)."""
+    columns, rows = mask.shape[1], mask.shape[0]
+    fenced = np.zeros((columns, rows + 2), np.int8)
+    fenced[:, 1:-1] = mask.T
+    steps = np.diff(fenced, axis=1)  # (columns, rows + 1)
+    begin_column, begin_row = np.nonzero(steps == 1)
+    end_column, end_row = np.nonzero(steps == -1)
+    begins = (begin_column + left).astype(np.int64) * height + begin_row + top
+    ends = (end_column + left).astype(np.int64) * height + end_row + top
+    # A run that reaches the frame's bottom goes on at the top of the next column.
+    is_cut = np.concatenate(([True], begins[1:] != ends[:-1])) if len(begins) else np.zeros(0, bool)
+    begins, ends = begins[is_cut], ends[np.roll(is_cut, -1)]
+    edges = np.empty(2 * len(begins) + 2, np.int64)
+    edges[0], edges[1:-1:2], edges[2:-1:2], edges[-1] = 0, begins, ends, height * width
+    counts = np.diff(edges)
+    return counts[:-1] if len(counts) > 1 and counts[-1] == 0 else counts
+
+
+def _pack_counts(counts: NDArray[np.int64]) -> str:
+    """Return run lengths as COCO's printable string."""
+    values = counts.copy()
+    values[3:] -= counts[1:-2]
+    groups: list[NDArray[np.uint8]] = []
+    is_open = np.ones(len(values), bool)
+    live: list[NDArray[np.bool_]] = []
+    while is_open.any():
+        low = values & 0x1F
+        values >>= 5
+        # The last group is the one whose sign bit already says what the rest would.
+        is_last = np.where(low & 0x10, values == -1, values == 0)
+        groups.append((low | np.where(is_last, 0, 0x20)).astype(np.uint8) + 48)
+        live.append(is_open.copy())
+        is_open &= ~is_last
+    table, used = np.stack(groups, axis=1), np.stack(live, axis=1)  # (runs, groups)
+    return table[used].tobytes().decode("ascii")
