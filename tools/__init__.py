@@ -1,0 +1,1 @@
+"""What people type: one command a file, behind the one command `maskstream`."""
