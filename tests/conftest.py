@@ -1,4 +1,4 @@
-"""Fixtures that every folder of tests uses: where the material lies that is not in the repository."""
+"""Fixtures of all folders of tests: where the material lies that is not in the repository."""
 
 import os
 from pathlib import Path
@@ -18,8 +18,8 @@ def repository_dir() -> Path:
 def shared_dir() -> Path:
     """The folder of shared material beside the repository: clips, pictures, weights.
 
-    A test that needs it is skipped where it is absent; with REQUIRE_SHARED=1 it fails instead, so that
-    a run that is meant to test everything cannot pass by skipping.
+    A test that needs it is skipped where it is absent; with REQUIRE_SHARED=1 it fails instead, so
+    that a run that is meant to test everything cannot pass by skipping.
     """
     folder = REPOSITORY_DIR.parent / "shared"
     if folder.is_dir():

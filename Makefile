@@ -1,0 +1,78 @@
+# One command each for setting up, looking, checking, testing and measuring. `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+OUT ?= out
+# Through the environment, so that a path with blanks or quotes reaches the command as it is.
+export VIDEO
+export OUT
+
+.PHONY: help setup setup-all system demo check test bench soak clean
+
+help:
+	@echo 'make demo [VIDEO=my.mp4]  a real clip through the shipped engine, into $(OUT)/'
+	@echo 'make setup                $(BIN)/maskstream with what running an engine needs (no torch)'
+	@echo 'make setup-all            what training and the tests need on top (torch: 5.4 GB)'
+	@echo 'make check                ruff and mypy'
+	@echo 'make test                 sets up all, checks, and runs every test that needs no GPU'
+	@echo 'make bench                measures each stage alone and the whole line'
+	@echo 'make soak                 a long run; its memory has to stay flat'
+	@echo 'make clean                removes $(VENV), $(OUT) and the caches'
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "$(PYTHON): $$($(PYTHON) --version 2>&1); maskstream needs Python 3.11 or newer: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
+	@echo 'making $(VENV)'
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	  echo "$(PYTHON): could not make a virtual environment; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 2; }
+
+# Stamps say what is installed already, so a second run of any target starts at once.
+$(VENV)/.core: pyproject.toml constraints.txt | $(BIN)/python
+	@echo 'installing maskstream and what running it needs into $(VENV)'
+	@$(PIP) install -c constraints.txt -e .
+	@$(BIN)/python -m tools.system_packages core
+	@touch $@
+
+$(VENV)/.all: pyproject.toml constraints.txt $(VENV)/.core
+	@echo 'installing what training and the tests need into $(VENV) (torch is large: minutes)'
+	@$(PIP) install -c constraints.txt -e '.[train,dev]'
+	@touch $@
+
+$(VENV)/.system: tools/system_packages.py $(VENV)/.core
+	@$(BIN)/python -m tools.system_packages test
+	@touch $@
+
+setup: $(VENV)/.core
+	@echo 'ready: $(BIN)/maskstream --help'
+
+setup-all: $(VENV)/.all
+	@echo 'ready: $(BIN)/maskstream --help'
+
+system: $(VENV)/.system
+
+demo: $(VENV)/.core
+	@$(BIN)/python -m tools.demo --output-dir "$$OUT" $${VIDEO:+"$$VIDEO"}
+
+check: $(VENV)/.all
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: $(VENV)/.all $(VENV)/.system check
+	$(BIN)/pytest
+
+bench: $(VENV)/.all
+	$(BIN)/maskstream bench
+
+soak: $(VENV)/.core
+	$(BIN)/python -m tools.soak
+
+clean:
+	rm -rf $(VENV) $(OUT) .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
