@@ -1,0 +1,217 @@
+"""What a run shows of itself while it goes on: a live table in a terminal, else plain lines."""
+
+import sys
+from typing import Protocol, TextIO
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from stream.report import Percentiles, Report
+
+TABLE_PERIOD_S = 0.25
+LINE_PERIOD_S = 5.0
+BAR_WIDTH_CELLS = 40
+
+
+class View(Protocol):
+    """Where a run shows its figures."""
+
+    def wants(self, now_s: float) -> bool:
+        """Whether it is time for new figures, so that they are gathered only when shown."""
+
+    def show(self, report: Report, frame_total: int | None) -> None:
+        """Show a run's figures; ``frame_total`` is the expected count, None where unknown."""
+
+    def say(self, line: str) -> None:
+        """Show one line that stays: a warning, a change of state."""
+
+    def close(self) -> None:
+        """Leave the last figures standing and give the terminal back."""
+
+
+def open_view(output: TextIO | None = None, *, is_quiet: bool = False) -> View:
+    """Return the view that suits where the output goes.
+
+    Args:
+        output: Standard error where None, so that standard output stays free for results.
+        is_quiet: Show nothing but the lines that are said.
+    """
+    output = sys.stderr if output is None else output
+    if is_quiet:
+        return _LinesView(output, period_s=float("inf"))
+    if output.isatty():
+        return _TableView(output)
+    return _LinesView(output, period_s=LINE_PERIOD_S)
+
+
+class _Clock:
+    """Says when a period has passed; the first period begins with the first question."""
+
+    def __init__(self, period_s: float) -> None:
+        self._period_s = period_s
+        self._shown_s: float | None = None
+
+    def is_due(self, now_s: float) -> bool:
+        if self._shown_s is None:
+            self._shown_s = now_s
+            return False
+        if now_s - self._shown_s < self._period_s:
+            return False
+        self._shown_s = now_s
+        return True
+
+
+class _LinesView:
+    """One line every few seconds, for logs."""
+
+    def __init__(self, output: TextIO, *, period_s: float) -> None:
+        self._output = output
+        self._clock = _Clock(period_s)
+
+    def wants(self, now_s: float) -> bool:
+        return self._clock.is_due(now_s)
+
+    def show(self, report: Report, frame_total: int | None) -> None:
+        self.say(progress_line(report, frame_total))
+
+    def say(self, line: str) -> None:
+        self._output.write(f"{line}\n")
+        self._output.flush()
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class _TableView:
+    """A table that is redrawn in place."""
+
+    def __init__(self, output: TextIO) -> None:
+        self._console = Console(file=output, highlight=False)
+        self._live = Live(console=self._console, auto_refresh=False, transient=False)
+        self._clock = _Clock(TABLE_PERIOD_S)
+        self._is_started = False
+
+    def wants(self, now_s: float) -> bool:
+        return self._clock.is_due(now_s)
+
+    def show(self, report: Report, frame_total: int | None) -> None:
+        if not self._is_started:
+            self._live.start()
+            self._is_started = True
+        self._live.update(figures(report, frame_total), refresh=True)
+
+    def say(self, line: str) -> None:
+        self._console.print(line, markup=False, soft_wrap=True)
+
+    def close(self) -> None:
+        if self._is_started:
+            self._live.stop()
+            self._is_started = False
+
+
+def progress_line(report: Report, frame_total: int | None) -> str:
+    """Return a run's figures as one line of text."""
+    frames = report.frames
+    parts = [f"{frames.delivered}{_of(frames.delivered, frame_total)} frames"]
+    parts.append(f"{report.fps:.1f} frames/s")
+    left_s = time_left_s(report, frame_total)
+    if left_s is not None:
+        parts.append(f"{clock_text(left_s)} left")
+    if report.latency_ms.p95 is not None:
+        parts.append(f"latency p95 {report.latency_ms.p95:.0f} ms")
+    if report.bottleneck is not None:
+        parts.append(f"bottleneck {report.bottleneck}")
+    dropped = sum(frames.dropped.values())
+    if dropped:
+        parts.append(f"{dropped} dropped")
+    return ", ".join(parts)
+
+
+def time_left_s(report: Report, frame_total: int | None) -> float | None:
+    """Return the expected time to the last frame at the pace so far, None where unknown."""
+    done = report.frames.delivered
+    if frame_total is None or done == 0 or report.wall_s <= 0 or done > frame_total:
+        return None
+    return (frame_total - done) * report.wall_s / done
+
+
+def clock_text(duration_s: float) -> str:
+    """Return a duration as ``m:ss`` or ``h:mm:ss``."""
+    minutes, seconds = divmod(round(duration_s), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+def figures(report: Report, frame_total: int | None) -> RenderableType:
+    """Return a run's figures as a table, with a bar above it where the end is known."""
+    parts: list[RenderableType] = []
+    if frame_total is not None and frame_total >= report.frames.delivered:
+        parts.append(_bar(report, frame_total))
+    parts.append(_stage_table(report))
+    parts.append(Text(_summary(report)))
+    return Group(*parts)
+
+
+def _bar(report: Report, frame_total: int) -> RenderableType:
+    """Return the progress bar with the counts and the time left."""
+    done = report.frames.delivered
+    left_s = time_left_s(report, frame_total)
+    left = "" if left_s is None else f"{clock_text(left_s)} left"
+    row = Table.grid(padding=(0, 1))
+    row.add_row(
+        ProgressBar(total=max(1, frame_total), completed=done, width=BAR_WIDTH_CELLS),
+        f"{done}{_of(done, frame_total)}",
+        left,
+    )
+    return row
+
+
+def _stage_table(report: Report) -> Table:
+    """Return one row a stage, the bottleneck marked."""
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    table.add_column("stage")
+    for heading in ("frames/s", "busy", "wait p50", "work p50", "p95", "p99 ms", "cpu s", "MB"):
+        table.add_column(heading, justify="right")
+    for name, stage in report.stages.items():
+        table.add_row(
+            name,
+            f"{stage.fps:.1f}",
+            f"{stage.busy:.0%}",
+            _ms(stage.wait_ms.p50),
+            *_three(stage.work_ms),
+            f"{stage.cpu_s:.1f}",
+            f"{stage.rss_bytes / 1e6:.0f}",
+            style="bold" if name == report.bottleneck else "",
+        )
+    return table
+
+
+def _summary(report: Report) -> str:
+    """Return the pipeline's own figures."""
+    frames = report.frames
+    latency = " / ".join(_three(report.latency_ms))
+    drops = ", ".join(f"{cause} {count}" for cause, count in frames.dropped.items() if count)
+    return (
+        f"{report.fps:.1f} frames/s, latency p50/p95/p99 {latency} ms, "
+        f"{frames.in_flight} in flight, dropped: {drops or 'none'}"
+    )
+
+
+def _three(percentiles: Percentiles) -> tuple[str, str, str]:
+    """Return the three points as text."""
+    return _ms(percentiles.p50), _ms(percentiles.p95), _ms(percentiles.p99)
+
+
+def _ms(value: float | None) -> str:
+    """Return milliseconds as text: a decimal where it says something, a dash for no value."""
+    if value is None:
+        return "-"
+    return f"{value:.1f}" if value < 100 else f"{value:.0f}"
+
+
+def _of(done: int, total: int | None) -> str:
+    """Return `` of 795``, or nothing where the total is unknown or was wrong."""
+    return f" of {total}" if total is not None and done <= total else ""
