@@ -9,21 +9,20 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from stream.report import Percentiles, Report
+from stream.outcome import Percentiles, Snapshot
 
-TABLE_PERIOD_S = 0.25
 LINE_PERIOD_S = 5.0
 BAR_WIDTH_CELLS = 40
+STAGE_HEADINGS = (
+    "frames/s", "busy", "queued", "wait p50", "work p50", "p95", "p99 ms", "cpu s", "MB",
+)  # fmt: skip
 
 
 class View(Protocol):
     """Where a run shows its figures."""
 
-    def wants(self, now_s: float) -> bool:
-        """Whether it is time for new figures, so that they are gathered only when shown."""
-
-    def show(self, report: Report, frame_total: int | None) -> None:
-        """Show a run's figures; ``frame_total`` is the expected count, None where unknown."""
+    def show(self, figures: Snapshot) -> None:
+        """Take a run's figures, often; each view shows them as often as it suits it."""
 
     def say(self, line: str) -> None:
         """Show one line that stays: a warning, a change of state."""
@@ -47,35 +46,19 @@ def open_view(output: TextIO | None = None, *, is_quiet: bool = False) -> View:
     return _LinesView(output, period_s=LINE_PERIOD_S)
 
 
-class _Clock:
-    """Says when a period has passed; the first period begins with the first question."""
-
-    def __init__(self, period_s: float) -> None:
-        self._period_s = period_s
-        self._shown_s: float | None = None
-
-    def is_due(self, now_s: float) -> bool:
-        if self._shown_s is None:
-            self._shown_s = now_s
-            return False
-        if now_s - self._shown_s < self._period_s:
-            return False
-        self._shown_s = now_s
-        return True
-
-
 class _LinesView:
     """One line every few seconds, for logs."""
 
     def __init__(self, output: TextIO, *, period_s: float) -> None:
         self._output = output
-        self._clock = _Clock(period_s)
+        self._period_s = period_s
+        self._shown_s = 0.0
 
-    def wants(self, now_s: float) -> bool:
-        return self._clock.is_due(now_s)
-
-    def show(self, report: Report, frame_total: int | None) -> None:
-        self.say(progress_line(report, frame_total))
+    def show(self, figures: Snapshot) -> None:
+        # By the run's own clock, which begins when all stages are ready.
+        if figures.wall_s - self._shown_s >= self._period_s:
+            self._shown_s = figures.wall_s
+            self.say(progress_line(figures))
 
     def say(self, line: str) -> None:
         self._output.write(f"{line}\n")
@@ -90,52 +73,44 @@ class _TableView:
 
     def __init__(self, output: TextIO) -> None:
         self._console = Console(file=output, highlight=False)
-        self._live = Live(console=self._console, auto_refresh=False, transient=False)
-        self._clock = _Clock(TABLE_PERIOD_S)
-        self._is_started = False
+        self._live = Live(console=self._console, auto_refresh=False)
 
-    def wants(self, now_s: float) -> bool:
-        return self._clock.is_due(now_s)
-
-    def show(self, report: Report, frame_total: int | None) -> None:
-        if not self._is_started:
+    def show(self, figures: Snapshot) -> None:
+        if figures.wall_s > 0:
             self._live.start()
-            self._is_started = True
-        self._live.update(figures(report, frame_total), refresh=True)
+            self._live.update(figures_table(figures), refresh=True)
 
     def say(self, line: str) -> None:
         self._console.print(line, markup=False, soft_wrap=True)
 
     def close(self) -> None:
-        if self._is_started:
-            self._live.stop()
-            self._is_started = False
+        self._live.stop()
 
 
-def progress_line(report: Report, frame_total: int | None) -> str:
+def progress_line(figures: Snapshot) -> str:
     """Return a run's figures as one line of text."""
-    frames = report.frames
-    parts = [f"{frames.delivered}{_of(frames.delivered, frame_total)} frames"]
-    parts.append(f"{report.fps:.1f} frames/s")
-    left_s = time_left_s(report, frame_total)
+    frames = figures.frames
+    parts = [f"{frames.delivered}{_of(frames.delivered, figures.frame_total)} frames"]
+    parts.append(f"{figures.fps:.1f} frames/s")
+    left_s = time_left_s(figures)
     if left_s is not None:
         parts.append(f"{clock_text(left_s)} left")
-    if report.latency_ms.p95 is not None:
-        parts.append(f"latency p95 {report.latency_ms.p95:.0f} ms")
-    if report.bottleneck is not None:
-        parts.append(f"bottleneck {report.bottleneck}")
+    if figures.latency_ms.p95 is not None:
+        parts.append(f"latency p95 {figures.latency_ms.p95:.0f} ms")
+    if figures.bottleneck is not None:
+        parts.append(f"bottleneck {figures.bottleneck}")
     dropped = sum(frames.dropped.values())
     if dropped:
         parts.append(f"{dropped} dropped")
     return ", ".join(parts)
 
 
-def time_left_s(report: Report, frame_total: int | None) -> float | None:
+def time_left_s(figures: Snapshot) -> float | None:
     """Return the expected time to the last frame at the pace so far, None where unknown."""
-    done = report.frames.delivered
-    if frame_total is None or done == 0 or report.wall_s <= 0 or done > frame_total:
+    done, total = figures.frames.delivered, figures.frame_total
+    if total is None or done == 0 or done > total:
         return None
-    return (frame_total - done) * report.wall_s / done
+    return (total - done) * figures.wall_s / done
 
 
 def clock_text(duration_s: float) -> str:
@@ -145,20 +120,20 @@ def clock_text(duration_s: float) -> str:
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
-def figures(report: Report, frame_total: int | None) -> RenderableType:
+def figures_table(figures: Snapshot) -> RenderableType:
     """Return a run's figures as a table, with a bar above it where the end is known."""
     parts: list[RenderableType] = []
-    if frame_total is not None and frame_total >= report.frames.delivered:
-        parts.append(_bar(report, frame_total))
-    parts.append(_stage_table(report))
-    parts.append(Text(_summary(report)))
+    if figures.frame_total is not None and figures.frame_total >= figures.frames.delivered:
+        parts.append(_bar(figures, figures.frame_total))
+    parts.append(_stage_table(figures))
+    parts.append(Text(_summary(figures)))
     return Group(*parts)
 
 
-def _bar(report: Report, frame_total: int) -> RenderableType:
+def _bar(figures: Snapshot, frame_total: int) -> RenderableType:
     """Return the progress bar with the counts and the time left."""
-    done = report.frames.delivered
-    left_s = time_left_s(report, frame_total)
+    done = figures.frames.delivered
+    left_s = time_left_s(figures)
     left = "" if left_s is None else f"{clock_text(left_s)} left"
     row = Table.grid(padding=(0, 1))
     row.add_row(
@@ -169,33 +144,35 @@ def _bar(report: Report, frame_total: int) -> RenderableType:
     return row
 
 
-def _stage_table(report: Report) -> Table:
+def _stage_table(figures: Snapshot) -> Table:
     """Return one row a stage, the bottleneck marked."""
     table = Table(box=None, padding=(0, 2, 0, 0))
     table.add_column("stage")
-    for heading in ("frames/s", "busy", "wait p50", "work p50", "p95", "p99 ms", "cpu s", "MB"):
+    for heading in STAGE_HEADINGS:
         table.add_column(heading, justify="right")
-    for name, stage in report.stages.items():
+    for stage in figures.stages:
         table.add_row(
-            name,
+            stage.name,
             f"{stage.fps:.1f}",
             f"{stage.busy:.0%}",
+            str(stage.queue_depth),
             _ms(stage.wait_ms.p50),
             *_three(stage.work_ms),
             f"{stage.cpu_s:.1f}",
             f"{stage.rss_bytes / 1e6:.0f}",
-            style="bold" if name == report.bottleneck else "",
+            style="bold" if stage.name == figures.bottleneck else "",
         )
     return table
 
 
-def _summary(report: Report) -> str:
+def _summary(figures: Snapshot) -> str:
     """Return the pipeline's own figures."""
-    frames = report.frames
-    latency = " / ".join(_three(report.latency_ms))
+    frames = figures.frames
+    latency = " / ".join(_three(figures.latency_ms))
     drops = ", ".join(f"{cause} {count}" for cause, count in frames.dropped.items() if count)
     return (
-        f"{report.fps:.1f} frames/s, latency p50/p95/p99 {latency} ms, "
+        f"{figures.fps:.1f} frames/s, {figures.fps_1s:.1f} in the last second; "
+        f"latency p50/p95/p99 {latency} ms\n"
         f"{frames.in_flight} in flight, dropped: {drops or 'none'}"
     )
 

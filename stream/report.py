@@ -1,7 +1,7 @@
 """The report of a run: what went in, what came out, how fast, and where the time went.
 
-The same model feeds the table in the terminal while the run goes on and the file that is written at
-its end, so the two cannot disagree.
+It is made from the same snapshot that the terminal shows while the run goes on, so the two cannot
+disagree.
 """
 
 import os
@@ -12,8 +12,7 @@ from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
-STAGE_NAMES = ("capture", "infer", "overlay", "sink")
-"""The stages in the order in which a frame passes them."""
+from stream.outcome import Snapshot, StageFigures
 
 DropCause = Literal[
     "stale", "queue_full", "decode_error", "source_reset", "worker_restart", "shutdown"
@@ -28,7 +27,7 @@ VERSIONED_PACKAGES = ("maskstream", "numpy", "opencv-python", "av", "openvino")
 class _Part(BaseModel):
     """A part of the report: immutable, and no key beyond the described ones."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, from_attributes=True)
 
 
 class Percentiles(_Part):
@@ -47,11 +46,6 @@ class FrameCounts(_Part):
     dropped: dict[DropCause, int] = Field(description="Frames left out, by cause.")
     in_flight: int = Field(ge=0, description="Frames in slots at this moment; 0 after a clean end.")
 
-    @property
-    def gap(self) -> int:
-        """Frames that no count accounts for: 0 where frames are conserved, negative if too many."""
-        return self.captured - self.delivered - sum(self.dropped.values()) - self.in_flight
-
 
 class StageReport(_Part):
     """One stage's share of the work."""
@@ -61,7 +55,7 @@ class StageReport(_Part):
     wait_ms: Percentiles = Field(description="How long a frame lay ready before it was taken.")
     work_ms: Percentiles = Field(description="How long the stage worked on a frame.")
     cpu_s: float = Field(ge=0, description="Processor time of the stage's process, all threads.")
-    rss_bytes: int = Field(ge=0, description="Resident memory of the stage's process, the largest.")
+    rss_bytes: int = Field(ge=0, description="Most resident memory of the stage's process.")
 
 
 class EngineReport(_Part):
@@ -75,23 +69,44 @@ class EngineReport(_Part):
 
 
 class Report(_Part):
-    """A run's figures, at its end or at a moment in it."""
+    """A run's figures."""
 
     frames: FrameCounts
     fps: float = Field(ge=0, description="Frames delivered per second of the run.")
     wall_s: float = Field(ge=0, description="From the first stage's readiness to the end.")
     latency_ms: Percentiles = Field(description="From a frame's capture to its delivery.")
     bottleneck: str | None = Field(description="The busiest stage; null before the first frame.")
-    stages: dict[str, StageReport]
-    engine: EngineReport
+    stages: dict[str, StageReport] = Field(description="In the order in which a frame passes them.")
+    engine: EngineReport | None = Field(description="Null where the run ended before it was ready.")
     batch_sizes: dict[int, int] = Field(description="Frames in a batch -> number of such batches.")
     versions: dict[str, str]
 
 
-def bottleneck(busy_by_stage: dict[str, float]) -> str | None:
-    """Return the name of the busiest stage, or None where no stage has worked."""
-    name = max(busy_by_stage, key=busy_by_stage.__getitem__, default=None)
-    return name if name is not None and busy_by_stage[name] > 0 else None
+def build_report(figures: Snapshot) -> Report:
+    """Return the report of a run's figures."""
+    return Report(
+        frames=FrameCounts.model_validate(figures.frames),
+        fps=figures.fps,
+        wall_s=figures.wall_s,
+        latency_ms=Percentiles.model_validate(figures.latency_ms),
+        bottleneck=figures.bottleneck,
+        stages={stage.name: _stage(stage) for stage in figures.stages},
+        engine=None if figures.engine is None else EngineReport.model_validate(figures.engine),
+        batch_sizes=figures.batch_sizes,
+        versions=versions(),
+    )
+
+
+def _stage(figures: StageFigures) -> StageReport:
+    """Return one stage's part."""
+    return StageReport(
+        fps=figures.fps,
+        busy=figures.busy,
+        wait_ms=Percentiles.model_validate(figures.wait_ms),
+        work_ms=Percentiles.model_validate(figures.work_ms),
+        cpu_s=figures.cpu_s,
+        rss_bytes=figures.rss_peak_bytes,
+    )
 
 
 def versions() -> dict[str, str]:

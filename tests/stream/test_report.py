@@ -6,33 +6,9 @@ import os
 import pytest
 from pydantic import ValidationError
 
-from stream.report import (
-    DROP_CAUSES,
-    STAGE_NAMES,
-    FrameCounts,
-    Percentiles,
-    Report,
-    bottleneck,
-    versions,
-    write_report,
-)
-from tests.stream.reports import make_report
-
-
-@pytest.mark.parametrize(
-    ("captured", "delivered", "dropped", "in_flight", "gap"),
-    [
-        pytest.param(795, 795, {}, 0, 0, id="all-delivered"),
-        pytest.param(10, 5, {"stale": 2, "shutdown": 1}, 2, 0, id="drops-and-flight-account"),
-        pytest.param(10, 5, {"stale": 2}, 2, 1, id="one-frame-lost"),
-        pytest.param(10, 11, {}, 0, -1, id="one-frame-too-many"),
-    ],
-)
-def test_gap_is_what_no_count_accounts_for(captured, delivered, dropped, in_flight, gap):
-    counts = FrameCounts(
-        captured=captured, delivered=delivered, dropped=dropped, in_flight=in_flight
-    )
-    assert counts.gap == gap
+from stream.outcome import Percentiles
+from stream.report import DROP_CAUSES, FrameCounts, Report, build_report, versions, write_report
+from tests.stream.snapshots import make_snapshot
 
 
 def test_a_drop_without_a_known_cause_is_refused():
@@ -48,18 +24,47 @@ def test_the_causes_are_the_six_of_the_design():
     }  # fmt: skip
 
 
-def test_bottleneck_is_the_busiest_stage():
-    assert bottleneck({"capture": 0.3, "infer": 0.8, "sink": 0.5}) == "infer"
+def test_a_report_has_the_snapshot_s_figures():
+    report = build_report(make_snapshot())
+    assert (report.frames.captured, report.frames.delivered, report.frames.in_flight) == (
+        105,
+        100,
+        3,
+    )
+    assert report.frames.dropped == {"stale": 2}
+    assert (report.fps, report.wall_s, report.bottleneck) == (10.0, 10.0, "infer")
+    assert report.latency_ms.model_dump() == {"p50": 40.0, "p95": 60.0, "p99": 120.4}
+    assert report.stages["infer"].model_dump() == {
+        "fps": 10.0,
+        "busy": 0.9,
+        "wait_ms": {"p50": 1.5, "p95": 2.5, "p99": 3.5},
+        "work_ms": {"p50": 4.25, "p95": 5.25, "p99": 6.25},
+        "cpu_s": 7.5,
+        "rss_bytes": 99_000_000,
+    }
+    assert report.engine is not None
+    assert report.engine.model_dump() == {
+        "path": "person.onnx",
+        "family": "yolact",
+        "backend": "openvino",
+        "precision": "bf16",
+        "input_size": 416,
+    }
 
 
-@pytest.mark.parametrize("busy", [{}, {"capture": 0.0, "infer": 0.0}])
-def test_bottleneck_when_nothing_has_worked_is_none(busy):
-    assert bottleneck(busy) is None
+def test_a_report_of_a_run_that_never_began_has_nulls():
+    snapshot = make_snapshot(
+        engine=None, latency_ms=Percentiles(), bottleneck=None, stages=(), fps=0.0, batch_sizes={}
+    )
+    written = json.loads(build_report(snapshot).model_dump_json())
+    assert written["engine"] is None
+    assert written["bottleneck"] is None
+    assert written["latency_ms"] == {"p50": None, "p95": None, "p99": None}
 
 
 def test_write_report_writes_the_described_keys_and_reads_back(tmp_path):
     path = tmp_path / "r.json"
-    report = make_report()
+    report = build_report(make_snapshot())
     write_report(path, report)
     written = json.loads(path.read_text(encoding="utf-8"))
     assert set(written) == {
@@ -67,7 +72,7 @@ def test_write_report_writes_the_described_keys_and_reads_back(tmp_path):
         "versions",
     }  # fmt: skip
     assert set(written["frames"]) == {"captured", "delivered", "dropped", "in_flight"}
-    assert tuple(written["stages"]) == STAGE_NAMES
+    assert list(written["stages"]) == ["capture", "infer", "overlay", "sink"]
     assert set(written["stages"]["infer"]) == {
         "fps", "busy", "wait_ms", "work_ms", "cpu_s", "rss_bytes",
     }  # fmt: skip
@@ -78,14 +83,14 @@ def test_write_report_writes_the_described_keys_and_reads_back(tmp_path):
 
 
 def test_write_report_leaves_nothing_but_the_report(tmp_path):
-    write_report(tmp_path / "r.json", make_report())
+    write_report(tmp_path / "r.json", build_report(make_snapshot()))
     assert [path.name for path in tmp_path.iterdir()] == ["r.json"]
 
 
 def test_write_report_honours_the_users_file_mode_mask(tmp_path):
     before = os.umask(0o027)
     try:
-        write_report(tmp_path / "r.json", make_report())
+        write_report(tmp_path / "r.json", build_report(make_snapshot()))
     finally:
         os.umask(before)
     assert (tmp_path / "r.json").stat().st_mode & 0o777 == 0o640
@@ -94,12 +99,8 @@ def test_write_report_honours_the_users_file_mode_mask(tmp_path):
 def test_write_report_when_the_place_is_taken_by_a_folder_leaves_no_partial_file(tmp_path):
     (tmp_path / "r.json").mkdir()
     with pytest.raises(OSError, match=r"r\.json"):
-        write_report(tmp_path / "r.json", make_report())
+        write_report(tmp_path / "r.json", build_report(make_snapshot()))
     assert [path.name for path in tmp_path.iterdir()] == ["r.json"]
-
-
-def test_percentiles_of_nothing_are_null():
-    assert Percentiles().model_dump() == {"p50": None, "p95": None, "p99": None}
 
 
 def test_versions_name_what_the_figures_depend_on():
