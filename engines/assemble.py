@@ -72,13 +72,12 @@ def assemble(
     )
 
 
-def _cells(
-    boxes_xyxy_rel: NDArray[np.float32], columns: int, rows: int
-) -> NDArray[np.int64]:
+def _cells(boxes_xyxy_rel: NDArray[np.float32], columns: int, rows: int) -> NDArray[np.int64]:
     """Return (N, 4) whole prototype cells of each box with one around it; ends are exclusive."""
     side = np.array([columns, rows, columns, rows])
     edges = boxes_xyxy_rel * side + np.array([-1, -1, 1, 1])
-    return np.clip(np.ceil(edges), 0, side).astype(np.int64)
+    cells: NDArray[np.int64] = np.clip(np.ceil(edges), 0, side).astype(np.int64)
+    return cells
 
 
 def _extents(
@@ -86,7 +85,7 @@ def _extents(
 ) -> NDArray[np.int32]:
     """Return the (N, 4) frame rectangles that the cells cover, in whole pixels."""
     scale = np.array([width / columns, height / rows] * 2)
-    edges = np.rint(cells * scale).astype(np.int32)
+    edges: NDArray[np.int32] = np.rint(cells * scale).astype(np.int32)
     # A frame smaller than the prototypes must not make an empty rectangle.
     edges[:, :2] = np.minimum(edges[:, :2], np.array([width, height]) - 1)
     edges[:, 2:] = np.maximum(edges[:, 2:], edges[:, :2] + 1)
@@ -100,4 +99,5 @@ def _patch(
     left, top, right, bottom = cell
     crop = np.asarray(prototypes[top:bottom, left:right], np.float32)  # (h, w, M)
     logits = np.clip(crop @ coefficients, -20.0, 20.0)
-    return np.rint(255.0 / (1.0 + np.exp(-logits))).astype(np.uint8)
+    patch: NDArray[np.uint8] = np.rint(255.0 / (1.0 + np.exp(-logits))).astype(np.uint8)
+    return patch

@@ -1,9 +1,9 @@
 """The errors of the engines folder.
 
-    EngineError(ValueError)            an engine, or a request to one, is not usable
-    +-- EngineFileError(+ OSError)     the file is missing, unreadable or not an engine
-    +-- BackendError                   the runtime asked for is missing or refuses the graph
-    +-- WeightsError                   a weights file does not fit the network
+EngineError(ValueError)            an engine, or a request to one, is not usable
++-- EngineFileError(+ OSError)     the file is missing, unreadable or not an engine
++-- BackendError                   the runtime asked for is missing or refuses the graph
++-- WeightsError                   a weights file does not fit the network
 """
 
 

@@ -25,7 +25,8 @@ class Manifest:
         precision: Of the weights and the network, such as "fp32".
         source: Data and training run, in a phrase.
         licence: SPDX expression or a phrase.
-        metrics: Accuracy by name, such as ``{"segm.AP50": 0.48}``, on the data that ``source`` names.
+        metrics: Accuracy by name, such as ``{"segm.AP50": 0.48}``, on the set that ``source``
+            names.
         tools: Versions of what made the file.
     """
 

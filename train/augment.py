@@ -71,7 +71,7 @@ class Window:
         """Return (N, 4) boxes in input pixels, clipped to the input."""
         offset = np.array([self.left, self.top, self.left, self.top])
         scale = np.array([size / self.width, size / self.height] * 2)
-        boxes = np.clip((boxes_xyxy_src - offset) * scale, 0, size)
+        boxes: NDArray[np.float64] = np.clip((boxes_xyxy_src - offset) * scale, 0, size)
         if self.is_mirrored:
             boxes = np.stack(
                 [size - boxes[:, 2], boxes[:, 1], size - boxes[:, 0], boxes[:, 3]], axis=1
@@ -88,7 +88,9 @@ class Sample:
         boxes_xyxy_rel: (N, 4) float32, relative to the input; tight around the mask where there
             is one.
         class_ids: (N,) int64.
-        masks: (N, Hp, Wp) uint8 of 0 and 1, at prototype resolution; zeros without a mask.
+        masks: (N, Hp, Wp) uint8, how much of each prototype cell the object covers, 0..255; zeros
+            without a mask. Coverage instead of YOLACT's 0 and 1 lets the outline of a scaled-up
+            mask lie between cells.
         has_mask: (N,) bool.
         ignored_xyxy_rel: (I, 4) float32: crowds, and objects that are cut or shrunk too far.
         is_exhaustive: What is not labelled is background.
@@ -233,17 +235,18 @@ def change_light(
     )
     hue_deg = random.uniform(-options.hue_deg, options.hue_deg) if draws[3] < 0.5 else 0.0
     contrast_is_first = draws[4] < 0.5
-    pixels = image.astype(np.float32) + np.float32(shift)
+    pixels: NDArray[np.float32] = image.astype(np.float32) + np.float32(shift)
     if contrast_is_first:
-        pixels *= np.float32(contrast)
+        pixels = pixels * np.float32(contrast)
     if saturation != 1.0 or hue_deg != 0.0:
-        hsv = cv2.cvtColor(pixels, cv2.COLOR_RGB2HSV)
+        hsv = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2HSV), np.float32)
         hsv[..., 0] = np.mod(hsv[..., 0] + np.float32(hue_deg), 360)
-        hsv[..., 1] *= np.float32(saturation)
-        pixels = cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)
+        hsv[..., 1] = hsv[..., 1] * np.float32(saturation)
+        pixels = np.asarray(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB), np.float32)
     if not contrast_is_first:
-        pixels *= np.float32(contrast)
-    return np.clip(pixels, 0, 255).astype(np.uint8)
+        pixels = pixels * np.float32(contrast)
+    changed: NDArray[np.uint8] = np.clip(pixels, 0, 255).astype(np.uint8)
+    return changed
 
 
 def _with_truth(
@@ -307,5 +310,4 @@ def tight_box(mask: NDArray[np.uint8]) -> NDArray[np.float64] | None:
 def _shrink(mask: NDArray[np.uint8] | None, side: int) -> NDArray[np.uint8]:
     if mask is None:
         return np.zeros((side, side), np.uint8)
-    small = cv2.resize(mask, (side, side), interpolation=cv2.INTER_AREA)
-    return (small >= 128).astype(np.uint8)
+    return np.asarray(cv2.resize(mask, (side, side), interpolation=cv2.INTER_AREA), np.uint8)

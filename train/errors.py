@@ -1,8 +1,8 @@
 """The errors of the train folder.
 
-    TrainError(ValueError)       training or evaluation cannot start or go on
-    +-- AnnotationError          an annotation file is wrong, or does not fit its images
-    +-- DivergedError            the loss stopped being finite
+TrainError(ValueError)       training or evaluation cannot start or go on
++-- AnnotationError          an annotation file is wrong, or does not fit its images
++-- DivergedError            the loss stopped being finite
 """
 
 

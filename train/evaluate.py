@@ -25,7 +25,7 @@ TOP_K = 100
 METRIC_NAMES = ("AP", "AP50", "AP75", "APs", "APm", "APl")
 
 Metrics = dict[str, dict[str, float]]
-"""``{"bbox": {"AP": ..., "AP50": ...}, "segm": {...}}``, fractions of 1; -1 where nothing counts."""
+"""``{"bbox": {"AP": ..., ...}, "segm": {...}}``, fractions of 1; -1 where nothing counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,11 @@ def score(dataset: CocoSet, results: list[dict[str, Any]]) -> Metrics:
     with contextlib.redirect_stdout(io.StringIO()):  # the library prints its progress
         truth = COCO(str(dataset.path))
         for kind in ("bbox", "segm"):
-            found = truth.loadRes([dict(entry) for entry in results])
+            # The library takes an entry's area from its box where it has one, so masks go without.
+            unused = {"bbox": "segmentation", "segm": "bbox"}[kind]
+            found = truth.loadRes(
+                [{key: entry[key] for key in entry if key != unused} for entry in results]
+            )
             run = COCOeval(truth, found, kind)
             run.evaluate()
             run.accumulate()

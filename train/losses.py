@@ -32,7 +32,7 @@ class Targets:
         owners: (B, P), row of the positive's truth.
         boxes_xyxy_rel: B tensors (N, 4).
         class_ids: B tensors (N,).
-        masks: B tensors (N, Hp, Wp) of 0 and 1, uint8.
+        masks: B tensors (N, Hp, Wp), coverage of each cell by the object, 0..255.
         has_mask: B tensors (N,) of bool.
         knows_all_masks: (B,), every object in the picture has a mask, so the semantic map is known.
     """
@@ -118,7 +118,7 @@ def _mask_losses(raw: RawOutputs, targets: Targets, max_masks: int) -> Tensor:
         total = total + scale * mask_loss(
             raw.prototypes[index],
             raw.coefficients[index, rows],
-            masks[owners],
+            masks[owners].float() / 255,
             targets.boxes_xyxy_rel[index][owners],
         )
     return total
@@ -132,14 +132,14 @@ def mask_loss(
     Args:
         prototypes: (Hp, Wp, M).
         coefficients: (n, M), one row a positive.
-        masks: (n, Hp, Wp) of 0 and 1, the positive's truth.
+        masks: (n, Hp, Wp) in [0, 1], the positive's truth.
         boxes_xyxy_rel: (n, 4), the truth's box; what lies outside it does not count.
     """
     height, width, _ = prototypes.shape
     logits = torch.einsum("nm,hwm->nhw", coefficients, prototypes).float()
     inside = crop_masks(boxes_xyxy_rel, height, width)
     # The logits' form equals clamped BCE on sigmoids, and does not overflow in float32.
-    loss = F.binary_cross_entropy_with_logits(logits, masks.float(), reduction="none") * inside
+    loss = F.binary_cross_entropy_with_logits(logits, masks, reduction="none") * inside
     size = boxes_xyxy_rel[:, 2:] - boxes_xyxy_rel[:, :2]
     area_px = (size[:, 0] * width * size[:, 1] * height).clamp(min=1e-6)
     return (loss.sum(dim=(1, 2)) / area_px).sum()
@@ -173,7 +173,7 @@ def semantic_loss(semantic: Tensor | None, targets: Targets) -> Tensor:
         if len(masks) == 0:
             continue
         small = F.interpolate(
-            masks[None].float(), (height, width), mode="bilinear", align_corners=False
+            masks[None].float() / 255, (height, width), mode="bilinear", align_corners=False
         )[0]
         for class_id in range(class_count):
             of_class = small[targets.class_ids[index] == class_id]

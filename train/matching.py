@@ -74,9 +74,7 @@ def match(
     labels[(labels <= BACKGROUND) & _is_ignored(corners, ignored_xyxy_rel)] = NEUTRAL
     is_positive = labels > BACKGROUND
     locations = np.zeros((len(priors), 4), np.float32)
-    locations[is_positive] = encode_boxes(
-        boxes_xyxy_rel[owners[is_positive]], priors[is_positive]
-    )
+    locations[is_positive] = encode_boxes(boxes_xyxy_rel[owners[is_positive]], priors[is_positive])
     return Match(labels, locations, owners)
 
 
@@ -114,7 +112,7 @@ def _intersection(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.
     """Return (A, B) areas that (A, 4) and (B, 4) boxes share."""
     width = np.minimum(a[:, None, 2], b[None, :, 2]) - np.maximum(a[:, None, 0], b[None, :, 0])
     height = np.minimum(a[:, None, 3], b[None, :, 3]) - np.maximum(a[:, None, 1], b[None, :, 1])
-    return np.maximum(width, 0) * np.maximum(height, 0)
+    return np.asarray(np.maximum(width, 0) * np.maximum(height, 0), np.float32)
 
 
 def _area(boxes: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -124,12 +122,10 @@ def _area(boxes: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _iou(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
     shared = _intersection(a, b)
-    return shared / (_area(a)[:, None] + _area(b)[None, :] - shared)
+    return np.asarray(shared / (_area(a)[:, None] + _area(b)[None, :] - shared), np.float32)
 
 
-def _is_ignored(
-    corners: NDArray[np.float32], ignored: NDArray[np.float32]
-) -> NDArray[np.bool_]:
+def _is_ignored(corners: NDArray[np.float32], ignored: NDArray[np.float32]) -> NDArray[np.bool_]:
     if len(ignored) == 0:
         return np.zeros(len(corners), bool)
     inside = _intersection(ignored, corners).max(axis=0)

@@ -109,8 +109,8 @@ class ShuffleNetBackbone(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         whole = shufflenet_v2_x1_0(weights=None)
-        for name in ("conv1", "maxpool", "stage2", "stage3", "stage4"):
-            self.add_module(name, getattr(whole, name))
+        self.conv1, self.maxpool = whole.conv1, whole.maxpool
+        self.stage2, self.stage3, self.stage4 = whole.stage2, whole.stage3, whole.stage4
         for module in list(self.modules()):
             for name, child in module.named_children():
                 if isinstance(child, nn.ReLU):
@@ -118,10 +118,10 @@ class ShuffleNetBackbone(nn.Module):
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Return the maps of strides 4, 8, 16 and 32."""
-        stem = self.maxpool(self.conv1(images))
-        c3 = self.stage2(stem)
-        c4 = self.stage3(c3)
-        return [stem, c3, c4, self.stage4(c4)]
+        maps = [self.maxpool(self.conv1(images))]
+        for stage in (self.stage2, self.stage3, self.stage4):
+            maps.append(stage(maps[-1]))
+        return maps
 
 
 def make_backbone(name: Backbone) -> nn.Module:

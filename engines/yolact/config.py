@@ -34,7 +34,7 @@ class YolactConfig:
     Attributes:
         name: What the command line calls it.
         input_size: Side of the square input, in pixels.
-        prior_scales: Sides of the priors in input pixels, one tuple a pyramid level, fine to coarse.
+        prior_scales: Sides of the priors in input pixels, a tuple for each level, fine to coarse.
         aspect_ratios: Width over height of the priors.
         has_square_priors: Height is set to the width, as the released COCO models have it; the
             aspect ratios are then three sizes of a square.

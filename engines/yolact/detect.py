@@ -68,7 +68,7 @@ def detect(raw: RawOutputs, priors: Tensor) -> Detections:
     flat_rows = top_rows.flatten(1)  # (B, C * n)
     flat_boxes = _gather(boxes, flat_rows)
     kept_scores = top_scores * fast_nms(
-        flat_boxes.unflatten(1, (class_count, candidate_count)), NMS_IOU
+        flat_boxes.view(-1, class_count, candidate_count, 4), NMS_IOU
     )
     detection_count = min(DETECTION_COUNT, class_count * candidate_count)
     best_scores, best = torch.topk(kept_scores.flatten(1), detection_count, dim=1)  # (B, K)

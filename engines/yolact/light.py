@@ -60,8 +60,10 @@ class LightHead(nn.Module):
     def forward(self, level: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return (B, 4 A, H, W), (B, (1 + classes) A, H, W) and (B, M A, H, W)."""
         shape = self.shape_tower(level)
-        return self.bbox_layer(shape), self.conf_layer(self.class_tower(level)), self.mask_layer(
-            shape
+        return (
+            self.bbox_layer(shape),
+            self.conf_layer(self.class_tower(level)),
+            self.mask_layer(shape),
         )
 
 
@@ -72,15 +74,13 @@ class LightPrototypes(nn.Module):
         super().__init__()
         n = config.channels
         self.coarse = _tower(n, 2)
-        self.detail = nn.Sequential(
-            nn.Conv2d(detail_channels, n, 1, bias=False), nn.BatchNorm2d(n)
-        )
+        self.detail = nn.Sequential(nn.Conv2d(detail_channels, n, 1, bias=False), nn.BatchNorm2d(n))
         self.fine = _tower(n, 1)
         self.out = nn.Conv2d(n, config.prototype_count, 1)
 
     def forward(self, c2: Tensor, p3: Tensor) -> Tensor:
         """Return (B, M, 2 H3, 2 W3), not yet activated."""
-        side = cast(tuple[int, int], (2 * p3.shape[-2], 2 * p3.shape[-1]))
+        side = (2 * p3.shape[-2], 2 * p3.shape[-1])
         x = F.interpolate(self.coarse(p3), size=side, mode="bilinear", align_corners=False)
         x = torch.relu(x + self.detail(c2))
         return cast(Tensor, self.out(self.fine(x)))
