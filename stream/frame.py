@@ -57,8 +57,10 @@ class FrameHeader(ctypes.Structure):
 
     _fields_: ClassVar[Any] = [
         ("sequence", ctypes.c_uint64),
+        ("put_ordinal", ctypes.c_uint64),
         ("delivery_ordinal", ctypes.c_uint64),
         ("pts", ctypes.c_int64),
+        ("duration", ctypes.c_int64),
         ("captured_ns", ctypes.c_uint64),
         ("wall_ns", ctypes.c_uint64),
         ("taken_ns", ctypes.c_uint64 * STAGE_COUNT),
@@ -80,10 +82,14 @@ class FrameHeader(ctypes.Structure):
     ]
     sequence: int
     """Number of the frame in its source, from 0; frames left out have numbers too."""
+    put_ordinal: int
+    """How many frames of this source are in slots, or were, once this one is."""
     delivery_ordinal: int
     """How many frames of this source are delivered once this one is; 0 before that."""
     pts: int
     """Presentation time in units of the time base."""
+    duration: int
+    """How long the frame is to be shown, in units of the time base; 0 where unknown."""
     captured_ns: int
     """When the frame left the decoder, on the monotonic clock."""
     wall_ns: int

@@ -1,0 +1,185 @@
+"""The second stage: frames of all sources through one engine, several at a time.
+
+Frames wait in a deadline batcher (``stream.batcher``) until a batch is due. The network's input is
+scaled straight from each slot's planes, and what was found is written back into the slot.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engines import open_engine
+from engines.engine import Engine
+from engines.errors import EngineError
+from engines.instances import Instances
+from stream.batcher import Batcher
+from stream.channel import Kind, Readiness
+from stream.errors import ConfigError
+from stream.frame import Slot
+from stream.scaling import network_input
+from stream.stages import IDLE_S, Stage
+from stream.substitute import substitute
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InferSettings:
+    """What infer is started with."""
+
+    engine: str
+    """Path of the engine file."""
+    backend: str
+    threads: int
+    batch: int | None
+    """Most frames in a batch; None takes what the engine prefers."""
+    batch_limit: int
+    """Most frames that can come together at all, by the number of slots."""
+    live_sources: frozenset[int]
+    """Sources whose frames come at their own pace."""
+    deadline_s: float
+    score_min: float
+    top_k: int
+    class_ids: frozenset[int] | None
+    opener: str | None = None
+    """For tests: ``package.module:function`` instead of ``engines.open_engine``."""
+
+
+def run(stage: Stage, settings: InferSettings) -> None:
+    """Run every frame through the engine until all sources have ended."""
+    with closing(_open_engine(settings)) as engine:
+        batch_max = min(settings.batch or engine.preferred_batch, settings.batch_limit)
+        worker = _Worker(stage, engine, settings, batch_max)
+        worker.warm_up()
+        stage.ready(backend=engine.backend, precision=engine.precision, batch=batch_max)
+        inbox = _Inbox(stage, settings, batch_max)
+        while (batch := inbox.next_batch()) is not None:
+            worker.work(batch)
+            inbox.end_finished()
+
+
+def _open_engine(settings: InferSettings) -> Engine:
+    if settings.opener is not None:
+        replaced: Engine = substitute(settings.opener)(settings.engine, threads=settings.threads)
+        return replaced
+    try:
+        return open_engine(
+            settings.engine,
+            backend=settings.backend,
+            threads=settings.threads,
+            batch=settings.batch,
+        )
+    except EngineError as exc:
+        raise ConfigError(str(exc)) from exc
+
+
+class _Inbox:
+    """Slots that have come in and wait for a batch."""
+
+    def __init__(self, stage: Stage, settings: InferSettings, batch_max: int) -> None:
+        self._stage = stage
+        setup = stage.setup
+        lanes = range(len(setup.source_ids))
+        self._batcher: Batcher[Slot] = Batcher(
+            {lane: setup.source_ids[lane] in settings.live_sources for lane in lanes},
+            batch_max=batch_max,
+            per_source_max=batch_max,
+            deadline_s=settings.deadline_s,
+        )
+        self._lane_by_fd = {end.fileno(): lane for lane, end in enumerate(setup.inputs)}
+        self._ready = Readiness(self._lane_by_fd)
+        self._open_lanes = set(lanes)
+
+    def next_batch(self) -> list[tuple[int, Slot]] | None:
+        """Returns (lane, slot) of the next batch, waiting for it; None once all have ended."""
+        while True:
+            due_in_s = self._batcher.due_in_s(time.monotonic())
+            if due_in_s == 0:
+                return self._batcher.take()
+            if due_in_s is None:
+                self.end_finished()
+                if not self._open_lanes:
+                    return None
+            for descriptor in self._ready.wait(IDLE_S if due_in_s is None else due_in_s):
+                self._take_in(self._lane_by_fd[descriptor], descriptor)
+            self._stage.page.sample_usage(time.monotonic_ns())
+
+    def end_finished(self) -> None:
+        """End the outputs of sources that have ended and have no frame left here."""
+        for lane in list(self._open_lanes):
+            if lane in self._stage.ends and not self._batcher.has_waiting(lane):
+                self._open_lanes.discard(lane)
+                self._stage.pass_end_on(lane)
+
+    def _take_in(self, lane: int, descriptor: int) -> None:
+        """Take all that lies ready on ``lane``."""
+        while (message := self._stage.receive(lane, 0)) is not None:
+            if message.kind == Kind.END:
+                self._ready.forget(descriptor)
+                self._batcher.end(lane)
+                return
+            slot = self._stage.setup.pools[lane].slot(message.slot)
+            self._batcher.add(lane, slot, time.monotonic())
+
+
+class _Worker:
+    """The engine with its input buffer."""
+
+    def __init__(
+        self, stage: Stage, engine: Engine, settings: InferSettings, batch_max: int
+    ) -> None:
+        self._stage = stage
+        self._engine = engine
+        self._settings = settings
+        side = engine.manifest.input_size
+        self._frames: NDArray[np.uint8] = np.zeros((batch_max, side, side, 3), np.uint8)
+
+    def warm_up(self) -> None:
+        """Run once, so that what a runtime puts off to its first batch is not in any figure."""
+        self._detect(self._frames, [(64, 64)] * len(self._frames))
+
+    def work(self, batch: list[tuple[int, Slot]]) -> None:
+        """Find the instances of ``batch`` and give its slots on."""
+        begun_ns = time.monotonic_ns()
+        self._stage.page.begin(batch[0][1].header.sequence, begun_ns)
+        self._stage.page.count_batch(len(batch))
+        for _, slot in batch:
+            self._stage.take(slot, begun_ns)
+        for row, (_, slot) in enumerate(batch):
+            self._scale(slot, self._frames[row])
+        self._find(batch)
+        work_ns = (time.monotonic_ns() - begun_ns) // len(batch)
+        for lane, slot in batch:
+            self._stage.give(slot, lane, work_ns=work_ns)
+
+    def _scale(self, slot: Slot, out: NDArray[np.uint8]) -> None:
+        begun_ns = time.monotonic_ns()
+        header = slot.header
+        network_input(
+            slot.planes, out, color_range=header.color_range, color_matrix=header.color_matrix
+        )
+        slot.found.scale_ns = time.monotonic_ns() - begun_ns
+
+    def _find(self, batch: list[tuple[int, Slot]]) -> None:
+        begun_ns = time.monotonic_ns()
+        sizes_px = [(slot.layout.width, slot.layout.height) for _, slot in batch]
+        found = self._detect(self._frames[: len(batch)], sizes_px)
+        detect_ns = time.monotonic_ns() - begun_ns
+        for (_, slot), instances in zip(batch, found, strict=True):
+            slot.found.batch_size = len(batch)
+            slot.found.detect_ns = detect_ns
+            slot.write_instances(instances)
+
+    def _detect(
+        self, frames: NDArray[np.uint8], sizes_px: list[tuple[int, int]]
+    ) -> list[Instances]:
+        return self._engine.detect(
+            frames,
+            sizes_px,
+            score_min=self._settings.score_min,
+            top_k=self._settings.top_k,
+            class_ids=self._settings.class_ids,
+        )

@@ -1,0 +1,60 @@
+"""Noticing that a line which should move does not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from stream.telemetry import Subject
+
+
+@dataclass(frozen=True, slots=True)
+class Stall:
+    """Which stage holds the line up."""
+
+    label: str
+    text: str
+
+
+class StallWatch:
+    """Watches the stages' counts. A stage without input is not stalled; a line at rest is.
+
+    The stage to blame is the one that has been at work on one item for longest; where none is at
+    work, the last one in the frames' way that has not taken what was given to it.
+    """
+
+    def __init__(self, stall_s: float) -> None:
+        """Call a line stalled after ``stall_s`` without any movement."""
+        self._stall_s = stall_s
+        self._counts: list[tuple[str, int, int]] | None = None
+        self._moved_s = 0.0
+
+    def look(self, subjects: Sequence[Subject], now_s: float) -> Stall | None:
+        """Returns the stall, if there is one by now.
+
+        Args:
+            subjects: The stages that still run, in the frames' way.
+            now_s: On the monotonic clock, as the pages' times are.
+        """
+        counts = [(s.label, s.page.taken, s.page.given) for s in subjects]
+        if counts != self._counts:
+            self._counts, self._moved_s = counts, now_s
+        if now_s - self._moved_s < self._stall_s:
+            return None
+        return self._blame(subjects)
+
+    def _blame(self, subjects: Sequence[Subject]) -> Stall | None:
+        busy = [(at, s) for s in subjects if (at := s.page.busy_on()) is not None]
+        if busy:
+            (item, _), subject = min(busy, key=lambda entry: entry[0][1])
+            text = f"{subject.label}: at work on frame {item} for over {self._stall_s:.0f} s."
+            return Stall(subject.label, text)
+        if not subjects:
+            return None
+        # Nobody works and nobody has ended: somebody does not take what lies ready.
+        idle = subjects[-1]
+        for giver, taker in pairwise(subjects):
+            if giver.page.given > taker.page.taken:
+                idle = taker
+        return Stall(idle.label, f"{idle.label}: took nothing for over {self._stall_s:.0f} s.")

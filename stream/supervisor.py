@@ -1,0 +1,314 @@
+"""Starts the stages, watches them, ends them in order, and says how it went.
+
+One loop, in the caller's main thread, that sleeps until something happens: a stage says something,
+a stage's process ends, a signal comes, a tick or a deadline is due. A run goes through ::
+
+    starting   processes load; capture is held back until every stage is ready
+    running    frames flow
+    draining   capture is told to end; what is in the line flows out, until a deadline
+    ended      nothing runs any more; the frames are counted up
+
+Any stage's death ends the run. Its neighbours see end-of-file on their channels and end by
+themselves, the sink with what it has; whoever has not ended when time is up is killed.
+"""
+
+from __future__ import annotations
+
+import selectors
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from typing import Any
+
+from stream.control import ControlMessage
+from stream.errors import ConfigError
+from stream.frame import Holder
+from stream.interrupts import Interrupts
+from stream.options import RunOptions
+from stream.outcome import EngineInfo, Event, RunResult, RunState, Snapshot
+from stream.plan import Plan, make_plan
+from stream.pool import BufferPool, check_memory
+from stream.stall import StallWatch
+from stream.telemetry import Subject, Telemetry
+from stream.topology import join
+from stream.verdict import Failure, Verdict, failure_of
+from stream.worker import Worker
+
+SAVE_S = 1.0
+"""How long a sink may save its file after everything else was stopped at once."""
+_REST_S = 2.0
+"""A loop that has nothing to wait for but processes wakes up this often."""
+
+
+def run_pipeline(
+    options: RunOptions,
+    *,
+    on_event: Callable[[Event], None],
+    on_tick: Callable[[Snapshot], None],
+) -> RunResult:
+    """Run sources through an engine into their outputs, and wait for the end.
+
+    SIGINT and SIGTERM are handled meanwhile: the first drains and finishes the files, the second
+    stops at once. To be called from the main thread, as the stages die with the thread that
+    started them.
+
+    Args:
+        options: What to do.
+        on_event: Called with each line worth telling.
+        on_tick: Called with all figures, every ``options.times.tick_s``, and once at the end.
+
+    Returns:
+        How it went, failures of stages included.
+
+    Raises:
+        ConfigError: The request cannot be met; nothing was started.
+        SourceError: A source cannot be opened; nothing was started.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        raise ConfigError("run_pipeline: called from a thread; it needs the main thread.")
+    plan = make_plan(options)
+    for info in plan.infos:
+        for text in info.warnings:
+            on_event(Event("warning", text))
+    with ExitStack() as resources:
+        return _Supervisor(plan, on_event, on_tick, resources).run()
+
+
+class _Supervisor:
+    """One run."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        on_event: Callable[[Event], None],
+        on_tick: Callable[[Snapshot], None],
+        resources: ExitStack,
+    ) -> None:
+        self._plan = plan
+        self._times = plan.options.times
+        self._on_event = on_event
+        self._on_tick = on_tick
+        self._resources = resources
+        self._state: RunState = "starting"
+        self._failure: Failure | None = None
+        self._interrupts = resources.enter_context(Interrupts())
+        self._selector = resources.enter_context(selectors.DefaultSelector())
+        self._pools = self._allocate()
+        self._workers = self._start()
+        self._telemetry = Telemetry(self._subjects(), self._pools, plan.frame_total())
+        self._stall = StallWatch(self._times.stall_s)
+        now_s = time.monotonic()
+        self._deadline_s: float | None = now_s + self._times.start_s
+        self._tick_due_s = now_s
+        self._seen_interrupts = 0
+        self._finished_s: float | None = None
+
+    def run(self) -> RunResult:
+        """Watch until nothing runs any more."""
+        while any(worker.is_alive for worker in self._workers):
+            self._wait()
+            now_s = time.monotonic()
+            self._answer_interrupts(now_s)
+            self._answer_failures(now_s)
+            self._answer_readiness(now_s)
+            self._answer_stall(now_s)
+            self._answer_deadline(now_s)
+            self._tick(now_s)
+        return self._conclude()
+
+    def _allocate(self) -> list[BufferPool]:
+        wanted_bytes = self._plan.pool_bytes()
+        check_memory(wanted_bytes, f"pools of {len(self._plan.infos)} sources")
+        pools = []
+        for source_id in range(len(self._plan.infos)):
+            pool = BufferPool.create(self._plan.layout(source_id), self._plan.slot_count)
+            self._resources.callback(pool.close)
+            self._on_event(Event("info", pool.describe()))
+            pools.append(pool)
+        return pools
+
+    def _start(self) -> list[Worker]:
+        """Start the stages, the last first, so that who takes is there before who gives."""
+        stations = join(len(self._plan.infos))
+        for station in stations:
+            self._resources.callback(station.close)
+        workers: list[Worker] = []
+        for station in stations:
+            worker = Worker(station, self._plan, self._pools)
+            station.close()
+            self._resources.callback(_put_away, worker)
+            self._selector.register(worker.sentinel, selectors.EVENT_READ, (worker, True))
+            self._selector.register(worker.control, selectors.EVENT_READ, (worker, False))
+            workers.append(worker)
+        self._selector.register(self._interrupts, selectors.EVENT_READ, None)
+        return workers
+
+    def _subjects(self) -> list[Subject]:
+        return [
+            Subject(worker.label, worker.row.holder, worker.source_ids, worker.pid, worker.page)
+            for worker in self._workers
+        ]
+
+    def _wait(self) -> None:
+        """Sleep until something happens, and take note of what did."""
+        dues_s = [self._tick_due_s, *([] if self._deadline_s is None else [self._deadline_s])]
+        timeout_s = min(_REST_S, max(0.0, min(dues_s) - time.monotonic()))
+        for key, _ in self._selector.select(timeout_s):
+            if key.data is None:
+                self._interrupts.clear()
+                continue
+            worker, is_end = key.data
+            self._hear(worker)
+            if is_end:
+                self._bury(worker)
+        if self._finished_s is None and all(w.is_finished for w in self._workers):
+            # What comes after is Python's own tidying up, which is no part of the run.
+            self._finished_s = time.monotonic()
+
+    def _hear(self, worker: Worker) -> None:
+        messages = worker.hear()
+        for message in messages:
+            if message.word == "note":
+                self._on_event(Event("warning", message.text, worker.label))
+            elif message.word == "ready":
+                self._note_ready(worker, message)
+        if worker.last_word is not None:
+            self._forget_control(worker)
+
+    def _forget_control(self, worker: Worker) -> None:
+        # After the last word the control's end-of-file would wake the loop for ever.
+        if worker.control.fileno() in self._selector.get_map():
+            self._selector.unregister(worker.control)
+
+    def _bury(self, worker: Worker) -> None:
+        self._selector.unregister(worker.sentinel)
+        self._forget_control(worker)
+        worker.reap()
+
+    def _note_ready(self, worker: Worker, message: ControlMessage) -> None:
+        if worker.row.holder == Holder.INFER:
+            manifest = self._plan.manifest
+            self._telemetry.engine = EngineInfo(
+                path=self._plan.engine_path,
+                family=manifest.family,
+                backend=str(message.facts["backend"]),
+                precision=str(message.facts["precision"]),
+                input_size=manifest.input_size,
+                class_names=manifest.class_names,
+            )
+            what = "engine {name}: {backend}, {precision}, batches of up to {batch}"
+            self._on_event(Event("info", what.format(name=manifest.name, **message.facts)))
+
+    def _answer_interrupts(self, now_s: float) -> None:
+        while self._seen_interrupts < self._interrupts.count:
+            self._seen_interrupts += 1
+            if self._seen_interrupts == 1:
+                text = "stopping: frames in the line are finished; interrupt again to stop at once"
+                self._on_event(Event("info", text))
+                self._drain(now_s)
+            elif self._seen_interrupts == 2:
+                self._on_event(Event("info", "stopping at once"))
+                self._stop(now_s)
+
+    def _answer_failures(self, now_s: float) -> None:
+        if self._failure is not None:
+            return
+        self._failure = failure_of(self._workers)
+        if self._failure is not None:
+            self._drain(now_s)
+
+    def _answer_readiness(self, now_s: float) -> None:
+        if self._state == "starting" and all(worker.is_ready for worker in self._workers):
+            self._state = "running"
+            self._deadline_s = None
+            self._telemetry.begin(now_s)
+            self._tell_captures("go")
+
+    def _answer_stall(self, now_s: float) -> None:
+        if self._state != "running":
+            return
+        stuck = self._stall.look(self._subjects_alive(), now_s)
+        if stuck is not None:
+            worker = next(w for w in self._workers if w.label == stuck.label)
+            self._failure = Failure(worker.label, stuck.text, holder=worker.row.holder)
+            worker.kill()
+            self._drain(now_s)
+
+    def _subjects_alive(self) -> list[Subject]:
+        alive = {worker.label for worker in self._workers if worker.is_alive}
+        return [subject for subject in self._subjects() if subject.label in alive]
+
+    def _answer_deadline(self, now_s: float) -> None:
+        if self._deadline_s is None or now_s < self._deadline_s:
+            return
+        late = [worker for worker in self._workers if worker.is_alive]
+        if self._failure is None and self._seen_interrupts < 2:
+            self._failure = _lateness(self._state, late, self._times.start_s, self._times.drain_s)
+        is_second_time = all(worker.row.saves_on_parent_death for worker in late)
+        self._stop(now_s)
+        if is_second_time:
+            for worker in late:
+                worker.kill()
+
+    def _drain(self, now_s: float) -> None:
+        """Let the line run empty; where nothing flows yet, there is nothing to wait for."""
+        if self._state == "starting":
+            self._stop(now_s)
+        elif self._state == "running":
+            self._state = "draining"
+            self._deadline_s = now_s + self._times.drain_s
+            self._tell_captures("drain")
+
+    def _stop(self, now_s: float) -> None:
+        """Kill every stage but those that have something to save; these see end-of-file."""
+        self._state = "draining"
+        self._deadline_s = now_s + SAVE_S
+        for worker in self._workers:
+            if not worker.row.saves_on_parent_death:
+                worker.kill()
+
+    def _tell_captures(self, word: Any) -> None:
+        for worker in self._workers:
+            if worker.row.holder == Holder.CAPTURE:
+                worker.tell(ControlMessage(word))
+
+    def _tick(self, now_s: float) -> None:
+        if now_s >= self._tick_due_s:
+            self._tick_due_s = now_s + self._times.tick_s
+            self._on_tick(self._telemetry.snapshot(self._state, now_s))
+
+    def _conclude(self) -> RunResult:
+        now_s = self._finished_s or time.monotonic()
+        self._telemetry.end(now_s)
+        self._state = "ended"
+        verdict = Verdict(
+            workers=self._workers,
+            failure=self._failure,
+            is_interrupted=self._seen_interrupts > 0,
+            lost=self._telemetry.in_flight(),
+        )
+        figures = verdict.settle(self._telemetry.snapshot("ended", now_s))
+        self._on_tick(figures)
+        return verdict.result(figures, self._plan)
+
+
+def _put_away(worker: Worker) -> None:
+    """Make sure that ``worker`` has ended, and release it."""
+    if worker.is_alive:
+        worker.kill()
+        worker.reap()
+    worker.close()
+
+
+def _lateness(state: RunState, late: Sequence[Worker], start_s: float, drain_s: float) -> Failure:
+    """Returns the failure of stages that were not ready, or had not ended, in time."""
+    if state == "starting":
+        unready = [worker for worker in late if not worker.is_ready]
+        first = (unready or list(late))[0]
+        return Failure(first.label, f"{first.label}: not ready after {start_s:.0f} s.")
+    # The first in the frames' way: those after it wait for it.
+    first = late[0]
+    return Failure(
+        first.label, f"{first.label}: had not ended after {drain_s:.0f} s.", holder=first.row.holder
+    )

@@ -1,0 +1,156 @@
+"""One stage's process as the supervisor sees it: started, heard, ended."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import types
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing import resource_tracker
+
+from stream.control import ControlEnd, ControlMessage, open_control
+from stream.errors import PeerGone
+from stream.page import StagePage
+from stream.plan import Plan
+from stream.pool import BufferPool
+from stream.stages import StageSetup, run_stage
+from stream.topology import Station
+
+_SIGNALS = {signal.SIGINT, signal.SIGTERM}
+_LAST_WORDS = ("done", "failed", "cut_off")
+
+
+class Worker:
+    """A stage's process. Its page stays readable after its end."""
+
+    def __init__(self, station: Station, plan: Plan, pools: list[BufferPool]) -> None:
+        """Start the process; the station's ends are closed here once it has its own.
+
+        Args:
+            station: Which stage, and its ends of the channels.
+            plan: What it is to do.
+            pools: By source id.
+        """
+        self.row = station.row
+        self.label = station.label
+        self.source_ids = station.source_ids
+        self.page = StagePage.create()
+        self.is_ready = False
+        self.last_word: ControlMessage | None = None
+        self.is_alive = True
+        self.control, theirs = open_control()
+        setup = StageSetup(
+            label=station.label,
+            holder=station.row.holder,
+            body=station.row.body,
+            settings=plan.settings(station.row.kind, station.source_ids),
+            source_ids=station.source_ids,
+            page=self.page,
+            control=theirs,
+            pools=tuple(pools[source_id] for source_id in station.source_ids),
+            inputs=station.inputs,
+            outputs=station.outputs,
+            credit_in=station.credit_in,
+            credit_out=station.credit_out,
+            saves_on_parent_death=station.row.saves_on_parent_death,
+        )
+        self._start(setup, theirs)
+
+    def _start(self, setup: StageSetup, theirs: ControlEnd) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._process = context.Process(
+            target=run_stage, args=(setup,), name=setup.label, daemon=True
+        )
+        with _apart_from_caller():
+            self._process.start()
+        theirs.close()
+        self.pid = self._process.pid or 0
+
+    @property
+    def sentinel(self) -> int:
+        """Descriptor that becomes readable when the process ends."""
+        return self._process.sentinel
+
+    @property
+    def exit_code(self) -> int | None:
+        """Of the process, negative for a signal; None while it runs."""
+        return self._process.exitcode
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the stage's work is over: it said its last word, or its process is gone."""
+        return self.last_word is not None or not self.is_alive
+
+    def hear(self) -> list[ControlMessage]:
+        """Returns what the stage said since the last call."""
+        heard: list[ControlMessage] = []
+        try:
+            while (message := self.control.receive()) is not None:
+                heard.append(message)
+                self.is_ready |= message.word == "ready"
+                if message.word in _LAST_WORDS:
+                    self.last_word = message
+        except PeerGone:
+            # The sentinel tells the same with the exit code.
+            return heard
+        return heard
+
+    def reap(self) -> None:
+        """Take note of the process's end."""
+        self._process.join()
+        self.is_alive = False
+
+    def kill(self) -> None:
+        """End the process at once."""
+        if self.is_alive:
+            self._process.kill()
+
+    def tell(self, message: ControlMessage) -> None:
+        """Send ``message`` to the stage."""
+        self.control.send(message)
+
+    def describe_end(self) -> str:
+        """Returns how the process ended, in words."""
+        code = self.exit_code
+        if code is None:
+            return "still runs"
+        if code < 0:
+            return f"was killed by {signal.Signals(-code).name}"
+        return f"ended with exit code {code}"
+
+    def close(self) -> None:
+        """Release what belongs to the process; it has ended."""
+        self.control.close()
+        self.page.close()
+        self._process.close()
+
+
+@contextmanager
+def _apart_from_caller() -> Iterator[None]:
+    """While a process is spawned, keep the caller's peculiarities out of it.
+
+    - Interruptions are blocked, and so in the child until it has said that it ignores them.
+    - The caller's main module is hidden: spawn would run it again in every stage, which costs a
+      second and needs a guard in every script that calls us.
+    - OpenBLAS starts a thread a core in each process that imports numpy; no stage needs them.
+    """
+    # Started first, for it unblocks the signals once it runs.
+    resource_tracker.ensure_running()
+    main = sys.modules["__main__"]
+    blank = types.ModuleType("__main__")
+    before = os.environ.get("OPENBLAS_NUM_THREADS")
+    masked = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    try:
+        sys.modules["__main__"] = blank
+        os.environ["OPENBLAS_NUM_THREADS"] = "1"
+        yield
+    finally:
+        if before is None:
+            del os.environ["OPENBLAS_NUM_THREADS"]
+        else:
+            os.environ["OPENBLAS_NUM_THREADS"] = before
+        sys.modules["__main__"] = main
+        signal.pthread_sigmask(signal.SIG_SETMASK, masked)

@@ -1,0 +1,184 @@
+"""Engines, sources and writers that behave, or misbehave, as a test wants. Found by dotted name."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engines.instances import Instances
+from engines.manifest import Manifest
+from stream.errors import OutputError, SourceError
+from stream.frame import Planes
+from stream.sink import VideoSettings
+from stream.source_types import DecodedFrame, SourceInfo, SourceProblem
+
+MANIFEST = Manifest(
+    family="fake",
+    name="fake",
+    input_size=64,
+    class_names=("person", "car"),
+    patch_px=16,
+    metrics={},
+    tools={},
+)
+
+
+def one_instance(width: int, height: int, *, score: float = 0.9) -> Instances:
+    """Returns one instance over the middle of a frame."""
+    left, top, right, bottom = width // 4, height // 4, width * 3 // 4, height * 3 // 4
+    return Instances(
+        boxes_xyxy_src=np.array([[left, top, right, bottom]], np.float32),
+        scores=np.array([score], np.float32),
+        class_ids=np.array([0], np.int32),
+        extents_xyxy_src=np.array([[left, top, right, bottom]], np.int32),
+        patches=(np.full((8, 8), 255, np.uint8),),
+    )
+
+
+class FakeEngine:
+    """Sees one person in the middle of every frame. ``name`` is ``fake`` or ``fake?key=value&...``.
+
+    Keys: ``batch`` preferred, ``work_ms`` per batch, ``load_ms``, ``raise_at``, ``exit_at``,
+    ``hang_at`` (count of batches).
+    """
+
+    backend = "fake"
+    precision = "fp32"
+    manifest = MANIFEST
+
+    def __init__(self, name: str) -> None:
+        words = name.partition("?")[2].split("&")
+        self._keys = {key: int(value) for key, _, value in (w.partition("=") for w in words if w)}
+        self.preferred_batch = self._keys.get("batch", 4)
+        self._batches = -1  # the first is the warm-up
+
+    def detect(
+        self,
+        frames: NDArray[np.uint8],
+        sizes_px: Sequence[tuple[int, int]],
+        *,
+        score_min: float,
+        top_k: int,
+        class_ids: frozenset[int] | None,
+    ) -> list[Instances]:
+        self._batches += 1
+        time.sleep(self._keys.get("work_ms", 0) / 1e3)
+        if self._batches == self._keys.get("raise_at"):
+            raise ArithmeticError("the engine was told to fail")
+        if self._batches == self._keys.get("exit_at"):
+            os._exit(77)
+        if self._batches == self._keys.get("hang_at"):
+            time.sleep(3600)
+        return [one_instance(width, height) for width, height in sizes_px]
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def engine(name: str, *, threads: int) -> FakeEngine:
+    made = FakeEngine(name)
+    if threads > 1:
+        time.sleep(made._keys.get("load_ms", 0) / 1e3)
+    return made
+
+
+def bad_engine(name: str, *, threads: int) -> FakeEngine:
+    """Loads in the supervisor (one thread) and fails in the stage."""
+    if threads > 1:
+        raise ArithmeticError("the engine cannot load")
+    return FakeEngine(name)
+
+
+class FakeSource:
+    """Grey frames that count up. ``uri`` is ``fake:key=value&...``.
+
+    Keys: ``frames``, ``width``, ``height``, ``period_ms``, ``raise_at``, ``damaged_at``, ``kill_at``,
+    ``hang_at``, ``live``.
+    """
+
+    def __init__(self, uri: str) -> None:
+        words = uri.partition(":")[2].split("&")
+        self._keys = {key: int(value) for key, _, value in (w.partition("=") for w in words if w)}
+        self._count = self._keys.get("frames", 20)
+        self.error: SourceProblem | None = None
+        self.warnings: tuple[str, ...] = ()
+        self.info = SourceInfo(
+            uri=uri,
+            kind="live" if self._keys.get("live") else "file",
+            width=self._keys.get("width", 64),
+            height=self._keys.get("height", 48),
+            frame_rate=25.0,
+            frame_count=self._count,
+            duration_s=self._count / 25,
+            rotation=0,
+            sample_aspect=Fraction(1),
+            color_range=0,
+            color_matrix=6,
+            codec="fake",
+            time_base=Fraction(1, 25),
+            has_audio=False,
+        )
+
+    def frames(self) -> Iterator[DecodedFrame]:
+        for number in range(self._count):
+            self._misbehave(number)
+            if number == self._keys.get("damaged_at"):
+                self.error = SourceProblem(f"{self.info.uri}: damaged.", number, number / 25)
+                return
+            yield self._frame(number)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def _misbehave(self, number: int) -> None:
+        time.sleep(self._keys.get("period_ms", 0) / 1e3)
+        if number == self._keys.get("raise_at"):
+            raise SourceError(f"{self.info.uri}: broke; a whole one is needed.")
+        if number == self._keys.get("kill_at"):
+            os.kill(os.getpid(), signal.SIGSEGV)
+        if number == self._keys.get("hang_at"):
+            time.sleep(3600)
+
+    def _frame(self, number: int) -> DecodedFrame:
+        def fill(planes: Planes) -> None:
+            planes.y[...] = number % 256
+            planes.u[...] = planes.v[...] = 128
+
+        width, height = self.info.width, self.info.height
+        return DecodedFrame(number, Fraction(1, 25), 0, width, height, fill)
+
+
+def source(uri: str, *, threads: int) -> FakeSource:
+    return FakeSource(uri)
+
+
+class FakeWriter:
+    """One line a frame: pts and the luma of the top left corner. ``full.txt`` is full at frame 5."""
+
+    warnings: tuple[str, ...] = ()
+
+    def __init__(self, video: VideoSettings) -> None:
+        self._path = video.path
+        self._lines: list[str] = []
+
+    def write(self, planes: Planes, pts: int, *, duration: int | None) -> None:
+        if "full" in self._path and len(self._lines) == 5:
+            raise OutputError(f"{self._path}: the disk is full; free some space.")
+        self._lines.append(f"{pts} {int(planes.y[0, 0])}")
+
+    def close(self, *, complete: bool) -> None:
+        with open(self._path, "w", encoding="ascii") as file:
+            file.write("\n".join([*self._lines, f"complete={complete}"]))
+
+    def abort(self) -> None:
+        """Leave nothing."""
+
+
+def writer(video: VideoSettings) -> FakeWriter:
+    return FakeWriter(video)
