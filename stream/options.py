@@ -52,9 +52,9 @@ class TimeOptions:
     start_s: float = 300.0
     """For every stage to be ready, the engine's loading included."""
     stall_s: float = 60.0
-    """For one stage to work on one item before it counts as hung."""
+    """For a line without any movement before it counts as hung."""
     drain_s: float = 10.0
-    """For the line to empty itself once the run is to end."""
+    """The same once the run is to end early."""
     batch_deadline_s: float = 0.25
     """For a frame to wait for others to share a batch with it."""
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 import selectors
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
@@ -32,7 +32,7 @@ from stream.pool import BufferPool, check_memory
 from stream.stall import StallWatch
 from stream.telemetry import Subject, Telemetry
 from stream.topology import join
-from stream.verdict import Failure, Verdict, failure_of
+from stream.verdict import Failure, Verdict, failure_of, orphaned
 from stream.worker import Worker
 
 SAVE_S = 1.0
@@ -98,6 +98,7 @@ class _Supervisor:
         self._workers = self._start()
         self._telemetry = Telemetry(self._subjects(), self._pools, plan.frame_total())
         self._stall = StallWatch(self._times.stall_s)
+        self._is_stopped = False
         now_s = time.monotonic()
         self._deadline_s: float | None = now_s + self._times.start_s
         self._tick_due_s = now_s
@@ -212,11 +213,11 @@ class _Supervisor:
                 self._stop(now_s)
 
     def _answer_failures(self, now_s: float) -> None:
-        if self._failure is not None:
-            return
-        self._failure = failure_of(self._workers)
-        if self._failure is not None:
-            self._drain(now_s)
+        # Stages that were stopped on purpose show a killed process too.
+        if self._failure is None and not self._is_stopped:
+            self._failure = failure_of(self._workers)
+            if self._failure is not None:
+                self._drain(now_s)
 
     def _answer_readiness(self, now_s: float) -> None:
         if self._state == "starting" and all(worker.is_ready for worker in self._workers):
@@ -226,30 +227,30 @@ class _Supervisor:
             self._tell_captures("go")
 
     def _answer_stall(self, now_s: float) -> None:
-        if self._state != "running":
+        if self._state == "starting" or self._is_stopped:
             return
-        stuck = self._stall.look(self._subjects_alive(), now_s)
+        alive = {worker.label: worker for worker in self._workers if worker.is_alive}
+        subjects = [subject for subject in self._subjects() if subject.label in alive]
+        stuck = self._stall.look(subjects, now_s)
         if stuck is not None:
-            worker = next(w for w in self._workers if w.label == stuck.label)
-            self._failure = Failure(worker.label, stuck.text, holder=worker.row.holder)
-            worker.kill()
-            self._drain(now_s)
-
-    def _subjects_alive(self) -> list[Subject]:
-        alive = {worker.label for worker in self._workers if worker.is_alive}
-        return [subject for subject in self._subjects() if subject.label in alive]
+            holder = alive[stuck.label].row.holder
+            self._failure = self._failure or Failure(stuck.label, stuck.text, holder=holder)
+            self._stop(now_s, also=alive[stuck.label])
 
     def _answer_deadline(self, now_s: float) -> None:
+        """End the wait for stages to be ready, or for sinks to save what they have."""
         if self._deadline_s is None or now_s < self._deadline_s:
             return
         late = [worker for worker in self._workers if worker.is_alive]
-        if self._failure is None and self._seen_interrupts < 2:
-            self._failure = _lateness(self._state, late, self._times.start_s, self._times.drain_s)
-        is_second_time = all(worker.row.saves_on_parent_death for worker in late)
-        self._stop(now_s)
-        if is_second_time:
+        if self._is_stopped:
+            self._deadline_s = None
             for worker in late:
                 worker.kill()
+            return
+        first = next((worker for worker in late if not worker.is_ready), late[0])
+        text = f"{first.label}: not ready after {self._times.start_s:.0f} s."
+        self._failure = Failure(first.label, text)
+        self._stop(now_s)
 
     def _drain(self, now_s: float) -> None:
         """Let the line run empty; where nothing flows yet, there is nothing to wait for."""
@@ -257,15 +258,16 @@ class _Supervisor:
             self._stop(now_s)
         elif self._state == "running":
             self._state = "draining"
-            self._deadline_s = now_s + self._times.drain_s
+            self._stall = StallWatch(self._times.drain_s)
             self._tell_captures("drain")
 
-    def _stop(self, now_s: float) -> None:
+    def _stop(self, now_s: float, also: Worker | None = None) -> None:
         """Kill every stage but those that have something to save; these see end-of-file."""
+        self._is_stopped = True
         self._state = "draining"
         self._deadline_s = now_s + SAVE_S
         for worker in self._workers:
-            if not worker.row.saves_on_parent_death:
+            if worker is also or not worker.row.saves_on_parent_death:
                 worker.kill()
 
     def _tell_captures(self, word: Any) -> None:
@@ -282,10 +284,11 @@ class _Supervisor:
         now_s = self._finished_s or time.monotonic()
         self._telemetry.end(now_s)
         self._state = "ended"
+        is_interrupted = self._seen_interrupts > 0
         verdict = Verdict(
             workers=self._workers,
-            failure=self._failure,
-            is_interrupted=self._seen_interrupts > 0,
+            failure=self._failure or (None if is_interrupted else orphaned(self._workers)),
+            is_interrupted=is_interrupted,
             lost=self._telemetry.in_flight(),
         )
         figures = verdict.settle(self._telemetry.snapshot("ended", now_s))
@@ -299,16 +302,3 @@ def _put_away(worker: Worker) -> None:
         worker.kill()
         worker.reap()
     worker.close()
-
-
-def _lateness(state: RunState, late: Sequence[Worker], start_s: float, drain_s: float) -> Failure:
-    """Returns the failure of stages that were not ready, or had not ended, in time."""
-    if state == "starting":
-        unready = [worker for worker in late if not worker.is_ready]
-        first = (unready or list(late))[0]
-        return Failure(first.label, f"{first.label}: not ready after {start_s:.0f} s.")
-    # The first in the frames' way: those after it wait for it.
-    first = late[0]
-    return Failure(
-        first.label, f"{first.label}: had not ended after {drain_s:.0f} s.", holder=first.row.holder
-    )

@@ -11,6 +11,7 @@ from stream.frame import Holder, Slot
 from stream.outcome import FrameTally, RunResult, Snapshot
 from stream.page import DropCause
 from stream.plan import Plan
+from stream.salvage import salvage
 from stream.worker import Worker
 
 INTERRUPTED_EXIT_CODE = 130
@@ -49,6 +50,15 @@ def failure_of(workers: Sequence[Worker]) -> Failure | None:
     return None
 
 
+def orphaned(workers: Sequence[Worker]) -> Failure | None:
+    """Returns the failure of stages that lost a neighbour although none failed."""
+    for worker in workers:
+        word = worker.last_word
+        if word is not None and word.word == "cut_off":
+            return Failure(worker.label, word.text)
+    return None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """What is known when nothing runs any more."""
@@ -74,6 +84,7 @@ class Verdict:
         """Returns the run's result; ``figures`` are settled."""
         exit_code, message, detail = self._judge(figures.frames)
         notes = [note for worker in self.workers for note in worker.page.notes()]
+        notes += self._salvage(plan)
         return RunResult(
             exit_code=exit_code,
             message=message,
@@ -82,6 +93,18 @@ class Verdict:
             notes=tuple(notes),
             outputs=_written(plan),
         )
+
+    def _salvage(self, plan: Plan) -> list[str]:
+        """Look after what killed sinks left, and return what is to be said of it."""
+        paths = [
+            path
+            for worker in self.workers
+            if worker.row.holder == Holder.SINK and worker.last_word is None
+            for source_id in worker.source_ids
+            for path in (plan.outputs[source_id], plan.results[source_id])
+            if path is not None
+        ]
+        return [line for path in paths if (line := salvage(path)) is not None]
 
     def _cause(self, slot: Slot) -> DropCause:
         holder = slot.header.holder

@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,8 +99,8 @@ def bad_engine(name: str, *, threads: int) -> FakeEngine:
 class FakeSource:
     """Grey frames that count up. ``uri`` is ``fake:key=value&...``.
 
-    Keys: ``frames``, ``width``, ``height``, ``period_ms``, ``raise_at``, ``damaged_at``, ``kill_at``,
-    ``hang_at``, ``live``.
+    Keys: ``frames``, ``width``, ``height``, ``period_ms``, ``raise_at``, ``damaged_at``,
+    ``kill_at``, ``hang_at``, ``live``.
     """
 
     def __init__(self, uri: str) -> None:
@@ -159,7 +160,7 @@ def source(uri: str, *, threads: int) -> FakeSource:
 
 
 class FakeWriter:
-    """One line a frame: pts and the luma of the top left corner. ``full.txt`` is full at frame 5."""
+    """One line a frame: pts and the luma of a corner. A path with ``full`` is full at frame 5."""
 
     warnings: tuple[str, ...] = ()
 
@@ -173,8 +174,8 @@ class FakeWriter:
         self._lines.append(f"{pts} {int(planes.y[0, 0])}")
 
     def close(self, *, complete: bool) -> None:
-        with open(self._path, "w", encoding="ascii") as file:
-            file.write("\n".join([*self._lines, f"complete={complete}"]))
+        text = "\n".join([*self._lines, f"complete={complete}"])
+        Path(self._path).write_text(text, encoding="ascii")
 
     def abort(self) -> None:
         """Leave nothing."""
