@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engines.instances import Instances
 
-Outputs = Mapping[str, NDArray[np.generic]]
+Outputs = Mapping[str, NDArray[Any]]
 """A graph's outputs by name, each with the batch first."""
 
 
@@ -93,7 +94,7 @@ def _extents(
 
 
 def _patch(
-    prototypes: NDArray[np.generic], coefficients: NDArray[np.float32], cell: NDArray[np.int64]
+    prototypes: NDArray[np.float32], coefficients: NDArray[np.float32], cell: NDArray[np.int64]
 ) -> NDArray[np.uint8]:
     """Return sigmoid(P c) over one box's cells, as 0..255."""
     left, top, right, bottom = cell

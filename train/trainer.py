@@ -210,6 +210,8 @@ class Trainer:
                 worker_init_fn=_calm_worker,
                 multiprocessing_context="spawn" if options.workers else None,
                 persistent_workers=bool(options.workers),
+                # Its own, or the loader would draw from the generator that resume restores.
+                generator=torch.Generator(),
             )
         )
 

@@ -16,7 +16,7 @@ from engines.errors import BackendError
 
 _TRIAL_BATCH = 4
 _TRIAL_ROUNDS = 3
-_PRECISION_NAMES = {"f32": "fp32", "f16": "fp16", "bf16": "bf16"}
+_PRECISION_HINTS = {"fp32": "f32", "fp16": "f16", "bf16": "bf16"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,12 +48,21 @@ class OpenVinoBackend:
 
     name = "openvino"
 
-    def __init__(self, path: Path, *, threads: int, batch: int | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        threads: int,
+        batch: int | None = None,
+        precision: str | None = None,
+    ) -> None:
         try:
             self._model = openvino.Core().read_model(path)
-            self._shape = tuple(int(side) for side in list(self._model.inputs[0].partial_shape)[1:])
+            self._shape = tuple(
+                side.get_length() for side in list(self._model.inputs[0].partial_shape)[1:]
+            )
             arrangements = _arrangements(threads, batch)
-            runners = [_Runner(self._model, arrangement) for arrangement in arrangements]
+            runners = [_Runner(self._model, item, precision) for item in arrangements]
         except RuntimeError as exc:
             reason = str(exc).strip().splitlines()[-1]
             raise BackendError(f"{path}: OpenVINO refuses the graph ({reason}).") from exc
@@ -94,22 +103,22 @@ class OpenVinoBackend:
 class _Runner:
     """A compiled graph with its requests."""
 
-    def __init__(self, model: Any, arrangement: Arrangement) -> None:
+    def __init__(self, model: Any, arrangement: Arrangement, precision: str | None) -> None:
         self.arrangement = arrangement
-        compiled = openvino.Core().compile_model(
-            model,
-            "CPU",
-            {
-                "NUM_STREAMS": arrangement.streams,
-                "INFERENCE_NUM_THREADS": arrangement.threads,
-                # The other stages need the cores too; pinning makes them queue behind us.
-                "ENABLE_CPU_PINNING": False,
-            },
-        )
+        settings: dict[str, Any] = {
+            "NUM_STREAMS": arrangement.streams,
+            "INFERENCE_NUM_THREADS": arrangement.threads,
+            # The other stages need the cores too; pinning makes them queue behind us.
+            "ENABLE_CPU_PINNING": False,
+        }
+        if precision is not None:
+            settings["INFERENCE_PRECISION_HINT"] = _PRECISION_HINTS[precision]
+        compiled = openvino.Core().compile_model(model, "CPU", settings)
         self._names = [output.any_name for output in compiled.outputs]
         self._requests = [compiled.create_infer_request() for _ in range(arrangement.streams)]
         hint = compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
-        self.precision = _PRECISION_NAMES.get(hint, hint)
+        names = {hint: name for name, hint in _PRECISION_HINTS.items()}
+        self.precision = names.get(hint, hint)
 
     def infer(self, frames: NDArray[np.uint8]) -> Outputs:
         """Run a batch, in one request or a frame a request."""
