@@ -224,10 +224,11 @@ class StagePage:
         return text.split("\n") if text else []
 
     def close(self) -> None:
-        """Give the page's descriptor back; what was read stays readable."""
+        """Give the page back; nothing can be counted or read any more."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+            del self._data, self.wait, self.work, self.total
 
     def __getstate__(self) -> Any:
         return reduction.DupFd(self._fd)

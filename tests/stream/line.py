@@ -1,0 +1,102 @@
+"""Runs one line with fakes, in a process of its own: ``python -m tests.stream.line '{...}'``.
+
+Prints one JSON object a line: the stages' process ids once frames flow, and the result.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from stream.options import RunOptions, TimeOptions
+from stream.outcome import Event, RunResult, Snapshot
+from stream.supervisor import run_pipeline
+
+FAKES = {
+    "engine": "tests.stream.fakes:engine",
+    "source": "tests.stream.fakes:source",
+    "writer": "tests.stream.fakes:writer",
+}
+
+
+class Recorder:
+    """Keeps what a run says, and calls ``act`` with the first snapshot that ``when`` accepts."""
+
+    def __init__(self, when=None, act=None) -> None:
+        self.events: list[Event] = []
+        self.snapshots: list[Snapshot] = []
+        self._when, self._act = when, act
+
+    def on_event(self, event: Event) -> None:
+        self.events.append(event)
+
+    def on_tick(self, snapshot: Snapshot) -> None:
+        self.snapshots.append(snapshot)
+        if self._act is not None and self._when(snapshot):
+            act, self._act = self._act, None
+            act(snapshot)
+
+    def pid(self, name: str) -> int:
+        return next(stage.pid for stage in self.snapshots[-1].stages if stage.name == name)
+
+
+def options(
+    *sources: str,
+    engine: str = "fake",
+    real: tuple[str, ...] = (),
+    times: Any = None,
+    **others: Any,
+) -> RunOptions:
+    """Returns options of a run with fakes, but for those named in ``real``."""
+    return RunOptions(
+        sources=sources,
+        engine=engine,
+        replaced={part: name for part, name in FAKES.items() if part not in real},
+        times=TimeOptions(**{"tick_s": 0.02, "batch_deadline_s": 0.05, **(times or {})}),
+        **others,
+    )
+
+
+def run(*sources: str, recorder: Recorder | None = None, **others: Any) -> RunResult:
+    """Runs a line with fakes in this process and returns its result."""
+    recorder = recorder or Recorder()
+    return run_pipeline(
+        options(*sources, **others), on_event=recorder.on_event, on_tick=recorder.on_tick
+    )
+
+
+def say(fact: dict[str, Any]) -> None:
+    """Print ``fact`` at once: the reader waits for it."""
+    sys.stdout.write(json.dumps(fact) + "\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    """Run what the only argument asks for."""
+    asked = json.loads(sys.argv[1])
+    if "results" in asked:
+        asked["results"] = Path(asked["results"])
+
+    def tell(snapshot: Snapshot) -> None:
+        pids = {stage.name: stage.pid for stage in snapshot.stages}
+        say({"pids": pids})
+
+    recorder = Recorder(when=lambda s: s.frames.delivered >= 3, act=tell)
+    result = run(*asked.pop("sources"), recorder=recorder, **asked)
+    frames = result.figures.frames
+    said = {
+        "exit_code": result.exit_code,
+        "message": result.message,
+        "captured": frames.captured,
+        "delivered": frames.delivered,
+        "dropped": frames.dropped,
+        "gap": frames.gap,
+    }
+    say(said)
+    sys.exit(result.exit_code)
+
+
+if __name__ == "__main__":
+    main()
