@@ -8,11 +8,12 @@ import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from stream.outcome import Snapshot, StageFigures
+from stream.output import partial_path
 
 DropCause = Literal[
     "stale", "queue_full", "decode_error", "source_reset", "worker_restart", "shutdown"
@@ -24,6 +25,10 @@ DROP_CAUSES: tuple[DropCause, ...] = get_args(DropCause)
 VERSIONED_PACKAGES = ("maskstream", "numpy", "opencv-python", "av", "openvino")
 
 
+_Number = Annotated[float, AfterValidator(lambda value: round(value, 3)), Field(ge=0)]
+"""A measured value: nothing here is known to more than three decimals."""
+
+
 class _Part(BaseModel):
     """A part of the report: immutable, and no key beyond the described ones."""
 
@@ -33,9 +38,9 @@ class _Part(BaseModel):
 class Percentiles(_Part):
     """Three points of a distribution of durations; null where nothing was measured."""
 
-    p50: float | None = Field(default=None, ge=0, description="Half took at most this; ms.")
-    p95: float | None = Field(default=None, ge=0, description="19 of 20 took at most this; ms.")
-    p99: float | None = Field(default=None, ge=0, description="99 of 100 took at most this; ms.")
+    p50: _Number | None = Field(default=None, description="Half took at most this; ms.")
+    p95: _Number | None = Field(default=None, description="19 of 20 took at most this; ms.")
+    p99: _Number | None = Field(default=None, description="99 of 100 took at most this; ms.")
 
 
 class FrameCounts(_Part):
@@ -50,11 +55,11 @@ class FrameCounts(_Part):
 class StageReport(_Part):
     """One stage's share of the work."""
 
-    fps: float = Field(ge=0, description="Frames that left the stage per second of the run.")
-    busy: float = Field(ge=0, description="Share of the run's time spent at work, 0 to 1.")
+    fps: _Number = Field(description="Frames that left the stage per second of the run.")
+    busy: _Number = Field(description="Share of the run's time spent at work, 0 to 1.")
     wait_ms: Percentiles = Field(description="How long a frame lay ready before it was taken.")
     work_ms: Percentiles = Field(description="How long the stage worked on a frame.")
-    cpu_s: float = Field(ge=0, description="Processor time of the stage's process, all threads.")
+    cpu_s: _Number = Field(description="Processor time of the stage's process, all threads.")
     rss_bytes: int = Field(ge=0, description="Most resident memory of the stage's process.")
 
 
@@ -72,8 +77,8 @@ class Report(_Part):
     """A run's figures."""
 
     frames: FrameCounts
-    fps: float = Field(ge=0, description="Frames delivered per second of the run.")
-    wall_s: float = Field(ge=0, description="From the first stage's readiness to the end.")
+    fps: _Number = Field(description="Frames delivered per second of the run.")
+    wall_s: _Number = Field(description="From the first stage's readiness to the end.")
     latency_ms: Percentiles = Field(description="From a frame's capture to its delivery.")
     bottleneck: str | None = Field(description="The busiest stage; null before the first frame.")
     stages: dict[str, StageReport] = Field(description="In the order in which a frame passes them.")
@@ -135,7 +140,7 @@ def write_text_atomically(path: Path, text: str) -> None:
     Raises:
         OSError: The folder cannot be written to, or the disk is full.
     """
-    partial = path.with_name(f".{path.name}.partial{path.suffix}")
+    partial = partial_path(path)
     try:
         with partial.open("w", encoding="utf-8") as file:
             file.write(text)

@@ -1,9 +1,16 @@
 """Fixtures of all folders of tests: where the material lies that is not in the repository."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+
+# The threads of torch's OpenMP spin while they wait for each other. On two busy cores that makes a
+# tiny network's step a hundred times slower, and tests of tiny networks gain nothing from threads.
+# Set before torch is imported anywhere.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 REPOSITORY_DIR = Path(__file__).resolve().parent.parent
 
@@ -34,3 +41,40 @@ def shared_dir() -> Path:
 def clips_dir(shared_dir: Path) -> Path:
     """The folder of real and awkward clips."""
     return shared_dir / "data" / "clips"
+
+
+class Command:
+    """The installed command, run as a shell would run it."""
+
+    def __init__(self) -> None:
+        self.program = Path(sys.executable).with_name("maskstream")
+        if not self.program.is_file():
+            pytest.fail(f"{self.program}: no such command; install the package: make setup-all")
+
+    def __call__(
+        self, *arguments: object, cwd: Path | None = None, timeout_s: float = 50.0
+    ) -> subprocess.CompletedProcess[str]:
+        """Run it to its end; after ``timeout_s`` it counts as hung."""
+        process = self.start(*arguments, cwd=cwd)
+        try:
+            stdout, stderr = process.communicate(timeout=timeout_s)
+        finally:
+            process.kill()
+        return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
+
+    def start(self, *arguments: object, cwd: Path | None = None) -> subprocess.Popen[str]:
+        """Start it; whoever asked ends it."""
+        return subprocess.Popen(
+            [str(self.program), *map(str, arguments)],
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+
+@pytest.fixture(scope="session")
+def maskstream() -> Command:
+    """Runs the command `maskstream` in processes of its own."""
+    return Command()

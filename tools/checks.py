@@ -5,11 +5,16 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from engines import BACKENDS
 from stream.errors import ConfigError, OutputError
 from stream.options import NULL_OUTPUT, RunOptions
+from stream.output import CONTAINERS, check_output
 
-VIDEO_SUFFIXES = (".mp4", ".mkv")
 LISTED_CLASSES_MAX = 10
+_SUFFIXES = ", ".join(sorted(CONTAINERS))
+_KNOWN_OUTPUTS = (
+    f"a file ending in {_SUFFIXES} or .ndjson, a folder that is there, or {NULL_OUTPUT}"
+)
 
 
 def check_outputs(options: RunOptions, report: Path | None) -> None:
@@ -20,8 +25,12 @@ def check_outputs(options: RunOptions, report: Path | None) -> None:
     """
     targets: dict[str, Path] = {}
     if options.output != NULL_OUTPUT:
+        if "://" in options.output or options.output.endswith(":"):
+            raise OutputError(
+                f"{options.output}: no stream or window can be written to yet; use {_KNOWN_OUTPUTS}"
+            )
         output = Path(options.output)
-        _check_video(output, len(options.sources))
+        _check_video(output, options.sources)
         targets["--output"] = output
     if options.results is not None:
         _check_file(options.results, may_be_folder=len(options.sources) > 1)
@@ -30,6 +39,18 @@ def check_outputs(options: RunOptions, report: Path | None) -> None:
         _check_file(report)
         targets["--report"] = report
     _check_apart(targets, options.sources)
+
+
+def check_backend(backend: str) -> None:
+    """Check the name of a backend.
+
+    Raises:
+        ConfigError: There is no such backend.
+    """
+    if backend not in ("auto", *BACKENDS):
+        raise ConfigError(
+            f"--backend: {backend!r} was given; it must be auto or one of {', '.join(BACKENDS)}."
+        )
 
 
 def class_ids_of(names: str, class_names: Sequence[str]) -> frozenset[int]:
@@ -59,21 +80,26 @@ def _known(class_names: Sequence[str]) -> str:
     return f"it knows {listed}" + (f" and {more} more" if more > 0 else "")
 
 
-def _check_video(path: Path, source_count: int) -> None:
+def _check_video(path: Path, sources: Sequence[str]) -> None:
     """Check a place for annotated video: a file of a known kind, or a folder that is there."""
     if path.is_dir():
         _check_folder(path, path)
-    elif source_count > 1:
+        # Each video there is named after its source, so it could take its source's place.
+        for source in sources:
+            if Path(source).is_file() and path.samefile(Path(source).parent):
+                raise ConfigError(
+                    f"{path}: the source {source} lies in it and would be written over; "
+                    "choose another folder."
+                )
+    elif len(sources) > 1:
         raise OutputError(
-            f"{path}: no folder, as {source_count} sources need; make it first: mkdir -p {path}"
+            f"{path}: no folder, as {len(sources)} sources need; make it first: mkdir -p {path}"
         )
-    elif path.suffix.lower() not in VIDEO_SUFFIXES:
+    elif path.suffix.lower() not in CONTAINERS:
         found = f"the name ends in {path.suffix!r}" if path.suffix else "the name has no suffix"
-        raise OutputError(
-            f"{path}: {found}; use .mp4, .mkv, .ndjson, a folder that is there, or {NULL_OUTPUT}"
-        )
+        raise OutputError(f"{path}: {found}; use {_KNOWN_OUTPUTS}")
     else:
-        _check_file(path)
+        check_output(path, sources)
 
 
 def _check_file(path: Path, *, may_be_folder: bool = False) -> None:

@@ -34,29 +34,42 @@ def test_a_file_that_is_there_may_be_replaced(tmp_path):
 def test_a_video_of_an_unknown_kind_is_refused_with_the_known_ones(tmp_path, name, found):
     with pytest.raises(OutputError) as caught:
         check_outputs(options_of(tmp_path / name), None)
-    assert str(caught.value).startswith(f"{tmp_path / name}: {found}; use .mp4, .mkv")
+    assert str(caught.value).startswith(
+        f"{tmp_path / name}: {found}; use a file ending in .mkv, .mp4 or .ndjson"
+    )
+
+
+def results_in(folder) -> RunOptions:
+    return options_of(results=folder / "r.ndjson")
 
 
 def test_a_folder_that_does_not_exist_is_named_with_the_command_that_makes_it(tmp_path):
-    with pytest.raises(OutputError) as caught:
-        check_outputs(options_of(tmp_path / "a" / "out.mp4"), None)
     folder = tmp_path / "a"
+    with pytest.raises(OutputError) as caught:
+        check_outputs(results_in(folder), None)
     assert str(caught.value) == (
-        f"{folder / 'out.mp4'}: {folder} does not exist; make it first: mkdir -p {folder}"
+        f"{folder / 'r.ndjson'}: {folder} does not exist; make it first: mkdir -p {folder}"
     )
+    with pytest.raises(OutputError, match="mkdir -p"):
+        check_outputs(options_of(folder / "out.mp4"), None)
 
 
 def test_a_folder_that_is_a_file_is_named(tmp_path):
     (tmp_path / "a").write_text("")
     with pytest.raises(OutputError, match="is no folder"):
+        check_outputs(results_in(tmp_path / "a"), None)
+    with pytest.raises(OutputError, match="not a folder"):
         check_outputs(options_of(tmp_path / "a" / "out.mp4"), None)
 
 
 def test_a_folder_that_cannot_be_written_to_is_named_even_to_root():
-    if not Path("/proc/self").is_dir():
+    proc = Path("/proc")
+    if not (proc / "self").is_dir():
         pytest.skip("/proc is not mounted: there is no folder that even root cannot write to.")
     with pytest.raises(OutputError, match=r"/proc cannot be written to \("):
-        check_outputs(options_of("/proc/out.mp4"), None)
+        check_outputs(results_in(proc), None)
+    with pytest.raises(OutputError, match=r"cannot be written \("):
+        check_outputs(options_of(proc / "out.mp4"), None)
 
 
 def test_a_report_or_results_place_is_checked_too(tmp_path):
@@ -69,9 +82,9 @@ def test_a_report_or_results_place_is_checked_too(tmp_path):
 
 
 def test_something_that_is_no_ordinary_file_is_not_replaced(tmp_path):
-    os.mkfifo(tmp_path / "out.mp4")
+    os.mkfifo(tmp_path / "r.json")
     with pytest.raises(OutputError, match="no ordinary file"):
-        check_outputs(options_of(tmp_path / "out.mp4"), None)
+        check_outputs(options_of(), tmp_path / "r.json")
 
 
 def test_several_sources_need_a_folder(tmp_path):
@@ -86,8 +99,10 @@ def test_the_source_is_not_overwritten_by_any_of_its_names(tmp_path, monkeypatch
     (tmp_path / "link.mp4").symlink_to("in.mp4")
     monkeypatch.chdir(tmp_path)
     for output in ("in.mp4", "link.mp4", tmp_path / "in.mp4"):
-        with pytest.raises(OutputError, match="it is the source itself"):
+        with pytest.raises(ConfigError, match="over its own source"):
             check_outputs(options_of(output), None)
+        with pytest.raises(OutputError, match="it is the source itself"):
+            check_outputs(options_of(), Path(output))
 
 
 def test_two_outputs_in_one_file_are_refused(tmp_path):
@@ -133,6 +148,6 @@ def test_a_read_only_disk_is_said_to_be_one(tmp_path):
         pytest.skip("this user may not mount: no read-only disk can be had.")
     try:
         with pytest.raises(OutputError, match="Read-only file system"):
-            check_outputs(options_of(target / "out.mp4"), None)
+            check_outputs(results_in(target), None)
     finally:
         subprocess.run(["umount", str(target)], check=True)
