@@ -1,0 +1,132 @@
+"""What the user typed as SOURCE: which sources it means, and opening one.
+
+A source is a video file, ``synthetic:numbered?...`` or, later, something live. Folders and
+patterns stand for the files in them and are resolved by ``expand_sources``.
+"""
+
+from __future__ import annotations
+
+import glob
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from stream.errors import SourceError
+from stream.source_types import DecodedFrame, Source, SourceInfo, SourceProblem
+from stream.synthetic import SCHEME, SyntheticSource
+from stream.video_file import VideoFile
+
+__all__ = [
+    "VIDEO_SUFFIXES",
+    "DecodedFrame",
+    "Source",
+    "SourceInfo",
+    "SourceProblem",
+    "expand_sources",
+    "open_source",
+]
+
+# fmt: off
+VIDEO_SUFFIXES = frozenset({
+    ".3gp", ".asf", ".avi", ".divx", ".flv", ".gif", ".h264", ".h265", ".hevc", ".ivf", ".m2ts",
+    ".m4v", ".mjpeg", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".nut", ".obu",
+    ".ogv", ".ts", ".vob", ".webm", ".wmv", ".y4m",
+})
+# fmt: on
+"""What counts as a video in a folder. A file that is named itself may have any suffix."""
+
+_LIVE = re.compile(r"\d+|/dev/video\d+|[a-z][a-z0-9+.-]+://.*", re.IGNORECASE)
+_LISTED_MAX = 5
+
+
+def open_source(uri: str, *, threads: int) -> Source:
+    """Returns the opened source ``uri``, which the caller closes.
+
+    Args:
+        uri: A video file or ``synthetic:...``.
+        threads: For decoding, at least 1.
+
+    Raises:
+        SourceError: It cannot be opened; the text names it and the cause.
+    """
+    if uri.startswith(SCHEME):
+        return SyntheticSource(uri)
+    if _is_live(uri):
+        raise SourceError(
+            f"{uri}: a live source, which cannot be read yet; give a video file, a folder of "
+            "videos or synthetic:numbered."
+        )
+    return VideoFile(uri, threads=threads)
+
+
+def expand_sources(arguments: Iterable[str], *, left_out: list[str] | None = None) -> list[str]:
+    """Returns one source a line of the run: folders and patterns become the videos they hold.
+
+    Args:
+        arguments: As typed: files, folders, patterns with ``*``, ``?`` or ``[``, ``synthetic:``.
+        left_out: Takes one line for each folder or pattern that also holds other files.
+
+    Raises:
+        SourceError: A folder or a pattern holds no video, or nothing was given.
+    """
+    sources: list[str] = []
+    for argument in arguments:
+        path = Path(argument)
+        if argument.startswith(SCHEME) or _is_live(argument):
+            sources.append(argument)
+        elif path.is_dir():
+            sources += _videos_of(argument, _files_in(path), "folder", left_out)
+        elif glob.has_magic(argument) and not path.exists():
+            found = [Path(name) for name in glob.glob(argument, recursive=True)]  # noqa: PTH207
+            sources += _videos_of(argument, found, "pattern", left_out)
+        else:
+            sources.append(argument)  # missing or not: opening it says so best
+    if not sources:
+        raise SourceError(
+            "source: none was given; give a video file, a folder of videos or synthetic:numbered."
+        )
+    return sources
+
+
+def _is_live(uri: str) -> bool:
+    return _LIVE.fullmatch(uri) is not None and not Path(uri).is_file()
+
+
+def _files_in(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError as exc:
+        raise SourceError(
+            f"{folder}: {exc.strerror or exc}; give a folder that you may read."
+        ) from exc
+
+
+def _videos_of(
+    argument: str, paths: list[Path], kind: str, left_out: list[str] | None
+) -> list[str]:
+    files = sorted((path for path in paths if path.is_file()), key=_natural_key)
+    videos = [path for path in files if path.suffix.lower() in VIDEO_SUFFIXES]
+    others = [path.name for path in files if path.suffix.lower() not in VIDEO_SUFFIXES]
+    if not videos:
+        holds = f"{len(others)} other files ({_some(others)})" if others else "no file"
+        raise SourceError(
+            f"{argument}: a {kind} with no video but {holds}; give one with files such as "
+            ".mp4, .mkv, .mov, .avi or .webm."
+        )
+    if others and left_out is not None:
+        left_out.append(
+            f"{argument}: left out {len(others)} files that are no videos: {_some(others)}."
+        )
+    return [str(path) for path in videos]
+
+
+def _some(names: list[str]) -> str:
+    listed = ", ".join(names[:_LISTED_MAX])
+    return f"{listed}, ..." if len(names) > _LISTED_MAX else listed
+
+
+def _natural_key(path: Path) -> list[tuple[int, int, str]]:
+    """Returns a key that puts clip2 before clip10."""
+    # Every second part is a number: what the pattern's group caught.
+    parts = re.split(r"([0-9]+)", str(path).lower())
+    return [(index % 2, int(part) if index % 2 else 0, part) for index, part in enumerate(parts)]
