@@ -214,7 +214,11 @@ class _Results:
             with self._file:
                 self._file.flush()
                 os.fsync(self._file.fileno())
-            self._partial.replace(self._path)
+                is_empty = self._file.tell() == 0
+            if is_empty and not complete:
+                self._partial.unlink()
+            else:
+                self._partial.replace(self._path)
         except OSError as exc:
             raise self._unwritable(exc) from exc
 

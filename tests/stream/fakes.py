@@ -45,8 +45,8 @@ def one_instance(width: int, height: int, *, score: float = 0.9) -> Instances:
 class FakeEngine:
     """Sees one person in the middle of every frame. ``name`` is ``fake`` or ``fake?key=value&...``.
 
-    Keys: ``batch`` preferred, ``work_ms`` per batch, ``load_ms``, ``raise_at``, ``exit_at``,
-    ``hang_at`` (count of batches).
+    Keys: ``batch`` preferred, ``work_ms`` per batch, ``load_ms``, ``is_broken``,
+    ``raise_at``, ``exit_at``, ``hang_at`` (count of batches).
     """
 
     backend = "fake"
@@ -55,8 +55,8 @@ class FakeEngine:
 
     def __init__(self, name: str) -> None:
         words = name.partition("?")[2].split("&")
-        self._keys = {key: int(value) for key, _, value in (w.partition("=") for w in words if w)}
-        self.preferred_batch = self._keys.get("batch", 4)
+        self.keys = {key: int(value) for key, _, value in (w.partition("=") for w in words if w)}
+        self.preferred_batch = self.keys.get("batch", 4)
         self._batches = -1  # the first is the warm-up
 
     def detect(
@@ -69,12 +69,12 @@ class FakeEngine:
         class_ids: frozenset[int] | None,
     ) -> list[Instances]:
         self._batches += 1
-        time.sleep(self._keys.get("work_ms", 0) / 1e3)
-        if self._batches == self._keys.get("raise_at"):
+        time.sleep(self.keys.get("work_ms", 0) / 1e3)
+        if self._batches == self.keys.get("raise_at"):
             raise ArithmeticError("the engine was told to fail")
-        if self._batches == self._keys.get("exit_at"):
+        if self._batches == self.keys.get("exit_at"):
             os._exit(77)
-        if self._batches == self._keys.get("hang_at"):
+        if self._batches == self.keys.get("hang_at"):
             time.sleep(3600)
         return [one_instance(width, height) for width, height in sizes_px]
 
@@ -84,16 +84,11 @@ class FakeEngine:
 
 def engine(name: str, *, threads: int) -> FakeEngine:
     made = FakeEngine(name)
-    if threads > 1:
-        time.sleep(made._keys.get("load_ms", 0) / 1e3)
+    if threads > 1:  # in the stage; the supervisor opens it with one thread
+        time.sleep(made.keys.get("load_ms", 0) / 1e3)
+        if made.keys.get("is_broken"):
+            raise ArithmeticError("the engine cannot load")
     return made
-
-
-def bad_engine(name: str, *, threads: int) -> FakeEngine:
-    """Loads in the supervisor (one thread) and fails in the stage."""
-    if threads > 1:
-        raise ArithmeticError("the engine cannot load")
-    return FakeEngine(name)
 
 
 class FakeSource:
@@ -105,15 +100,15 @@ class FakeSource:
 
     def __init__(self, uri: str) -> None:
         words = uri.partition(":")[2].split("&")
-        self._keys = {key: int(value) for key, _, value in (w.partition("=") for w in words if w)}
-        self._count = self._keys.get("frames", 20)
+        self.keys = {key: int(value) for key, _, value in (w.partition("=") for w in words if w)}
+        self._count = self.keys.get("frames", 20)
         self.error: SourceProblem | None = None
         self.warnings: tuple[str, ...] = ()
         self.info = SourceInfo(
             uri=uri,
-            kind="live" if self._keys.get("live") else "file",
-            width=self._keys.get("width", 64),
-            height=self._keys.get("height", 48),
+            kind="live" if self.keys.get("live") else "file",
+            width=self.keys.get("width", 64),
+            height=self.keys.get("height", 48),
             frame_rate=25.0,
             frame_count=self._count,
             duration_s=self._count / 25,
@@ -129,7 +124,7 @@ class FakeSource:
     def frames(self) -> Iterator[DecodedFrame]:
         for number in range(self._count):
             self._misbehave(number)
-            if number == self._keys.get("damaged_at"):
+            if number == self.keys.get("damaged_at"):
                 self.error = SourceProblem(f"{self.info.uri}: damaged.", number, number / 25)
                 return
             yield self._frame(number)
@@ -138,12 +133,12 @@ class FakeSource:
         """Nothing is held."""
 
     def _misbehave(self, number: int) -> None:
-        time.sleep(self._keys.get("period_ms", 0) / 1e3)
-        if number == self._keys.get("raise_at"):
+        time.sleep(self.keys.get("period_ms", 0) / 1e3)
+        if number == self.keys.get("raise_at"):
             raise SourceError(f"{self.info.uri}: broke; a whole one is needed.")
-        if number == self._keys.get("kill_at"):
+        if number == self.keys.get("kill_at"):
             os.kill(os.getpid(), signal.SIGSEGV)
-        if number == self._keys.get("hang_at"):
+        if number == self.keys.get("hang_at"):
             time.sleep(3600)
 
     def _frame(self, number: int) -> DecodedFrame:
