@@ -1,0 +1,139 @@
+"""Training for real, on a few small pictures."""
+
+import itertools
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from engines.yolact.config import get_config
+from tests.engines.tiny import tiny_config
+from tests.train.shapes import write_shapes
+from train.augment import NO_AUGMENTATION
+from train.coco import read_coco
+from train.dataset import ShuffledBatches
+from train.errors import DivergedError, TrainError
+from train.trainer import CHECKPOINT_NAME, MAX_BAD_STEPS, Trainer, TrainOptions
+
+
+def _trainer(folder, dataset, options, config=None, validation=None):
+    return Trainer(
+        config or tiny_config(),
+        dataset.class_names,
+        list(dataset.images),
+        validation,
+        folder,
+        options,
+    )
+
+
+def _options(iterations, **changes):
+    plain = TrainOptions(iterations=iterations, batch=4, workers=0, validate_every=0)
+    return replace(plain, **changes)
+
+
+def _losses(folder):
+    lines = (folder / "log.jsonl").read_text().splitlines()
+    return [sum(json.loads(line)["losses"].values()) for line in lines]
+
+
+@pytest.fixture
+def shapes(tmp_path):
+    return read_coco(write_shapes(tmp_path, 8))
+
+
+def test_a_resumed_run_has_the_losses_of_one_that_was_not_interrupted(tmp_path, shapes):
+    _trainer(tmp_path / "whole", shapes, _options(6)).run()
+    _trainer(tmp_path / "parts", shapes, _options(3)).run()
+    second = _trainer(tmp_path / "parts", shapes, _options(6))
+    second.resume(tmp_path / "parts" / CHECKPOINT_NAME)
+    second.run()
+    np.testing.assert_allclose(_losses(tmp_path / "parts"), _losses(tmp_path / "whole"), rtol=1e-5)
+
+
+def test_a_checkpoint_of_another_network_is_refused(tmp_path, shapes):
+    _trainer(tmp_path / "run", shapes, _options(1)).run()
+    other = _trainer(tmp_path / "other", shapes, _options(1), get_config("yolact-light"))
+    with pytest.raises(TrainError, match="is of tiny"):
+        other.resume(tmp_path / "run" / CHECKPOINT_NAME)
+
+
+@pytest.mark.parametrize("content", [b"", b"junk" * 100])
+def test_a_file_that_is_no_checkpoint_is_named(tmp_path, shapes, content):
+    path = tmp_path / "x.pt"
+    path.write_bytes(content)
+    with pytest.raises(TrainError, match=str(path)):
+        _trainer(tmp_path / "run", shapes, _options(1)).resume(path)
+
+
+def test_interrupting_a_run_leaves_a_checkpoint_of_that_iteration(tmp_path, shapes):
+    def interrupt(progress):
+        if progress.iteration == 2:
+            raise KeyboardInterrupt
+
+    trainer = Trainer(
+        tiny_config(),
+        shapes.class_names,
+        list(shapes.images),
+        None,
+        tmp_path / "run",
+        _options(9),
+        interrupt,
+    )
+    with pytest.raises(KeyboardInterrupt):
+        trainer.run()
+    again = _trainer(tmp_path / "run", shapes, _options(9))
+    again.resume(tmp_path / "run" / CHECKPOINT_NAME)
+    assert again.iteration == 2
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_with_advice(tmp_path, shapes):
+    trainer = _trainer(tmp_path / "run", shapes, _options(100))
+    with torch.no_grad():
+        next(trainer.network.parameters()).fill_(float("nan"))
+    with pytest.raises(DivergedError, match="--learning-rate"):
+        trainer.run()
+    assert trainer.iteration == MAX_BAD_STEPS
+
+
+def test_batches_cover_every_image_once_an_epoch_and_can_begin_anywhere():
+    batches = list(itertools.islice(ShuffledBatches(10, 4, seed=1), 10))
+    flat = [index for batch in batches for index in batch]
+    for epoch in range(4):
+        part = flat[epoch * 10 : epoch * 10 + 10]
+        assert sorted(part) == list(range(epoch * 10, epoch * 10 + 10))
+    for first in range(6):
+        later = list(itertools.islice(ShuffledBatches(10, 4, seed=1, first=first), 3))
+        assert later == batches[first : first + 3]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_eight_pictures_are_learnt_by_heart(tmp_path):
+    dataset = read_coco(write_shapes(tmp_path, 8, side=128))
+    config = replace(
+        tiny_config(),
+        input_size=128,
+        channels=32,
+        prior_scales=((16,), (32,), (48,), (64,), (96,)),
+        aspect_ratios=(0.7, 1.0, 1.4),
+    )
+    options = TrainOptions(
+        iterations=300,
+        batch=8,
+        optimizer="adamw",
+        schedule="constant-decay",
+        learning_rate=4e-3,
+        weight_decay=0.0,
+        clip_norm=10.0,
+        ema_decay=0.9,
+        augment=NO_AUGMENTATION,
+        workers=0,
+        validate_every=0,
+    )
+    metrics = _trainer(tmp_path / "run", dataset, options, config, dataset).run()
+    assert metrics is not None
+    assert metrics["segm"]["AP50"] >= 0.95
+    assert metrics["bbox"]["AP50"] >= 0.95
