@@ -134,7 +134,7 @@ def _bar(figures: Snapshot, frame_total: int) -> RenderableType:
     """Return the progress bar with the counts and the time left."""
     done = figures.frames.delivered
     left_s = time_left_s(figures)
-    left = "" if left_s is None else f"{clock_text(left_s)} left"
+    left = f"{clock_text(left_s)} left" if left_s else ""
     row = Table.grid(padding=(0, 1))
     row.add_row(
         ProgressBar(total=max(1, frame_total), completed=done, width=BAR_WIDTH_CELLS),

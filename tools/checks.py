@@ -33,10 +33,10 @@ def check_outputs(options: RunOptions, report: Path | None) -> None:
         _check_video(output, options.sources)
         targets["--output"] = output
     if options.results is not None:
-        _check_file(options.results, may_be_folder=len(options.sources) > 1)
+        check_file(options.results, may_be_folder=len(options.sources) > 1)
         targets["--results"] = options.results
     if report is not None:
-        _check_file(report)
+        check_file(report)
         targets["--report"] = report
     _check_apart(targets, options.sources)
 
@@ -102,8 +102,12 @@ def _check_video(path: Path, sources: Sequence[str]) -> None:
         check_output(path, sources)
 
 
-def _check_file(path: Path, *, may_be_folder: bool = False) -> None:
-    """Check a place for a file that may be there already and is replaced then."""
+def check_file(path: Path, *, may_be_folder: bool = False) -> None:
+    """Check a place for a file that may be there already and is replaced then.
+
+    Raises:
+        OutputError: No file can be written there.
+    """
     if path.is_dir():
         if not may_be_folder:
             raise OutputError(f"{path}: a folder; name a file in it.")

@@ -11,7 +11,8 @@ import typer
 
 from engines.errors import EngineError
 from stream.errors import StreamError
-from tools import engines_list, run
+from tools import engines_list, evaluate, export, run, train_engine
+from train.errors import TrainError
 
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
@@ -26,6 +27,9 @@ app = typer.Typer(
 )
 app.command("run")(run.run)
 app.command("engines")(engines_list.engines)
+app.command("train")(train_engine.train)
+app.command("eval")(evaluate.evaluate)
+app.command("export")(export.export)
 
 
 def _show_version(is_wanted: bool) -> None:
@@ -66,7 +70,7 @@ def run_command_line(arguments: list[str]) -> int:
     except StreamError as exc:
         print(f"maskstream: {exc}", file=sys.stderr)
         return exc.exit_code
-    except EngineError as exc:
+    except (EngineError, TrainError) as exc:
         print(f"maskstream: {exc}", file=sys.stderr)
         return EXIT_USAGE
     except (KeyboardInterrupt, typer.Abort):
