@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from stream.errors import OutputError, SourceError
 from stream.frame import Planes
 from stream.sink import VideoSettings
 from stream.source_types import DecodedFrame, SourceInfo, SourceProblem
+from stream.stamp import read_stamp
+from stream.synthetic import figure_box
 
 MANIFEST = Manifest(
     family="fake",
@@ -80,6 +83,43 @@ class FakeEngine:
 
     def close(self) -> None:
         """Nothing is held."""
+
+
+class ReadingEngine(FakeEngine):
+    """Reads each frame's number out of its own input and finds the figure where it must be."""
+
+    manifest = replace(MANIFEST, input_size=416)
+
+    def detect(
+        self,
+        frames: NDArray[np.uint8],
+        sizes_px: Sequence[tuple[int, int]],
+        *,
+        score_min: float,
+        top_k: int,
+        class_ids: frozenset[int] | None,
+    ) -> list[Instances]:
+        time.sleep(self.keys.get("work_ms", 0) / 1e3)
+        pairs = zip(frames, sizes_px, strict=True)
+        return [self._find(frame, width, height) for frame, (width, height) in pairs]
+
+    @staticmethod
+    def _find(frame: NDArray[np.uint8], width: int, height: int) -> Instances:
+        if not frame.any():  # the warm-up
+            return Instances.empty()
+        box = figure_box(read_stamp(frame[..., 1]).frame_number, width, height)
+        corners = np.array([list(box)])
+        return Instances(
+            boxes_xyxy_src=corners.astype(np.float32),
+            scores=np.array([0.9], np.float32),
+            class_ids=np.array([0], np.int32),
+            extents_xyxy_src=corners.astype(np.int32),
+            patches=(np.full((8, 8), 255, np.uint8),),
+        )
+
+
+def reading_engine(name: str, *, threads: int) -> ReadingEngine:
+    return ReadingEngine(name)
 
 
 def engine(name: str, *, threads: int) -> FakeEngine:

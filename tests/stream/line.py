@@ -49,11 +49,17 @@ def options(
     times: Any = None,
     **others: Any,
 ) -> RunOptions:
-    """Returns options of a run with fakes, but for those named in ``real``."""
+    """Returns options of a run with fakes, but for those named in ``real``.
+
+    An engine whose name begins with ``reader`` reads the frames' numbers.
+    """
+    replaced = {part: name for part, name in FAKES.items() if part not in real}
+    if engine.startswith("reader"):
+        replaced["engine"] = "tests.stream.fakes:reading_engine"
     return RunOptions(
         sources=sources,
         engine=engine,
-        replaced={part: name for part, name in FAKES.items() if part not in real},
+        replaced=replaced,
         times=TimeOptions(**{"tick_s": 0.02, "batch_deadline_s": 0.05, **(times or {})}),
         **others,
     )
