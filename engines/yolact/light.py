@@ -41,6 +41,31 @@ def _tower(channels: int, depth: int) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
+class LevelTower(nn.Module):
+    """Separable blocks whose convolutions all levels share and whose batch norms they do not.
+
+    Levels differ in their statistics. In training each is normalised by its own; a norm that all
+    of them share remembers a mixture, which fits none of them when the network is used.
+    """
+
+    def __init__(self, channels: int, depth: int, level_count: int) -> None:
+        super().__init__()
+        blocks = [_separable(channels) for _ in range(depth)]
+        self.convs = nn.ModuleList(block[i] for block in blocks for i in (0, 2))
+        self.norms = nn.ModuleList(
+            nn.ModuleList(nn.BatchNorm2d(channels) for _ in self.convs) for _ in range(level_count)
+        )
+
+    def forward(self, x: Tensor, level: int) -> Tensor:
+        """Return a map of the input's shape; one activation, after each pointwise half."""
+        norms = cast(nn.ModuleList, self.norms[level])
+        for index, (conv, norm) in enumerate(zip(self.convs, norms, strict=True)):
+            x = norm(conv(x))
+            if index % 2:
+                x = torch.relu(x)
+        return x
+
+
 class LightHead(nn.Module):
     """Two towers: one for the class, one for the box and the coefficients.
 
@@ -50,21 +75,17 @@ class LightHead(nn.Module):
 
     def __init__(self, config: YolactConfig) -> None:
         super().__init__()
-        n, a = config.channels, config.priors_per_cell
-        self.class_tower = _tower(n, 2)
-        self.shape_tower = _tower(n, 2)
+        n, a, levels = config.channels, config.priors_per_cell, len(config.prior_scales)
+        self.class_tower = LevelTower(n, 2, levels)
+        self.shape_tower = LevelTower(n, 2, levels)
         self.bbox_layer = nn.Conv2d(n, 4 * a, 1)
         self.conf_layer = nn.Conv2d(n, (1 + config.class_count) * a, 1)
         self.mask_layer = nn.Conv2d(n, config.prototype_count * a, 1)
 
-    def forward(self, level: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, x: Tensor, level: int) -> tuple[Tensor, Tensor, Tensor]:
         """Return (B, 4 A, H, W), (B, (1 + classes) A, H, W) and (B, M A, H, W)."""
-        shape = self.shape_tower(level)
-        return (
-            self.bbox_layer(shape),
-            self.conf_layer(self.class_tower(level)),
-            self.mask_layer(shape),
-        )
+        shape, scores = self.shape_tower(x, level), self.class_tower(x, level)
+        return self.bbox_layer(shape), self.conf_layer(scores), self.mask_layer(shape)
 
 
 class LightPrototypes(nn.Module):

@@ -100,9 +100,9 @@ class PredictionHead(nn.Module):
         self.conf_layer = nn.Conv2d(n, (1 + config.class_count) * a, 3, padding=1)
         self.mask_layer = nn.Conv2d(n, config.prototype_count * a, 3, padding=1)
 
-    def forward(self, level: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, x: Tensor, _level: int) -> tuple[Tensor, Tensor, Tensor]:
         """Return (B, 4 A, H, W), (B, (1 + classes) A, H, W) and (B, M A, H, W)."""
-        x = self.upfeature(level)
+        x = self.upfeature(x)
         return self.bbox_layer(x), self.conf_layer(x), self.mask_layer(x)
 
 
@@ -145,7 +145,7 @@ class Yolact(nn.Module):
         maps = self.backbone(images)
         levels = self.fpn(maps[1:])
         prototypes = self._prototypes(maps[0], levels[0])
-        heads = [self.prediction_layers[0](level) for level in levels]
+        heads = [self.prediction_layers[0](x, level) for level, x in enumerate(levels)]
         locations, logits, coefficients = (
             torch.cat([_per_prior(part, depth) for part in parts], dim=1)
             for parts, depth in zip(zip(*heads, strict=True), self._depths(), strict=True)
