@@ -71,7 +71,8 @@ bench: $(VENV)/.all
 	$(BIN)/maskstream bench
 
 soak: $(VENV)/.core
-	$(BIN)/python -m tools.soak
+	@mkdir -p "$$OUT"
+	$(BIN)/python -m tools.soak --output "$$OUT/soak.mkv"
 
 clean:
 	rm -rf $(VENV) $(OUT) .mypy_cache .pytest_cache .ruff_cache
