@@ -11,7 +11,7 @@ import typer
 
 from engines.errors import EngineError
 from stream.errors import StreamError
-from tools import engines_list, evaluate, export, run, train_engine
+from tools import bench, engines_list, evaluate, export, run, train_engine
 from train.errors import TrainError
 
 EXIT_USAGE = 2
@@ -30,6 +30,7 @@ app.command("engines")(engines_list.engines)
 app.command("train")(train_engine.train)
 app.command("eval")(evaluate.evaluate)
 app.command("export")(export.export)
+app.command("bench")(bench.bench)
 
 
 def _show_version(is_wanted: bool) -> None:
