@@ -1,8 +1,8 @@
 """The encoder of a recording: x264 in an mp4 or mkv that survives being killed.
 
-An mp4 grows in fragments of a second and is turned into a plain seekable one when it is closed
-(FFmpeg's "hybrid fragmented"); an mkv grows in clusters of a second. So whatever kills the
-process, what was recorded up to about a second before plays.
+An mp4 grows in fragments from one keyframe to the next and is turned into a plain seekable one
+when it is closed (FFmpeg's "hybrid fragmented"); an mkv grows in clusters of a second. So whatever
+kills the process, what was recorded up to about two seconds before plays.
 """
 
 from __future__ import annotations
@@ -41,8 +41,9 @@ _MATROSKA_OPTIONS = {"cluster_time_limit": "1000"}
 _MP4_OPTIONS = {
     # delay_moov: the first header waits for the first frames, so that a start after 0 and the
     # encoder's reordering are written into it instead of shifting every timestamp.
-    "movflags": "hybrid_fragmented+delay_moov",
-    "frag_duration": "1000000",
+    # frag_keyframe: cut at other places, by frag_duration, FFmpeg 8 may take the time of the next
+    # packet in decoding order for the track's end, and the edit list then hides the last frame.
+    "movflags": "hybrid_fragmented+frag_keyframe+delay_moov",
 }
 
 
