@@ -11,28 +11,30 @@ import errno
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from io import BytesIO
+from itertools import chain
 from typing import cast
 
-import av
 import av.error
 from av.audio.stream import AudioStream
 from av.bitstream import BitStreamFilterContext
 from av.container import OutputContainer
 from av.packet import Packet
-from av.stream import Discard
+from av.stream import Discard, Stream
 
+from stream.audio_fit import misfit_of, unframing_of
 from stream.errors import SourceError
-from stream.media import cause_of, open_media, start_of
+from stream.media import cause_of, open_media, packets_of, start_of
 
 _DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG, errno.EROFS})
+_PEEKED_MAX = 500
+"""Packets read ahead, at most, to see the first one of every stream."""
 
 
 @dataclass(slots=True)
 class _Track:
     output: AudioStream
     start: int
-    unframing: BitStreamFilterContext | None = None
+    unframing: BitStreamFilterContext | None
     last_dts: int | None = None
     skipped_count: int = 0
     is_broken: bool = False
@@ -49,6 +51,7 @@ class AudioCopy:
         # few packets with which a sound encoder warms up; these are left out there.
         self._takes_negative = container.format.name != "matroska"
         self._tracks: dict[int, _Track] = {}
+        self._packets: Iterator[Packet[AudioStream]] = iter(())
         self._next: Packet[AudioStream] | None = None
         self._failure: str | None = None
         self._notes: list[str] = []
@@ -58,14 +61,14 @@ class AudioCopy:
             self._input = open_media(uri)
         except SourceError as exc:
             self._notes.append(str(exc))
-            self._packets: Iterator[Packet[AudioStream]] = iter(())
             return
-        start_s = start_of(self._input) or Fraction(0)
         for stream in self._input.streams:
-            stream.discard = Discard.all
+            stream.discard = Discard.default if stream.type == "audio" else Discard.all
+        packets = self._read()
+        firsts, peeked = self._peek(packets)
         for stream in self._input.streams.audio:
-            self._add(stream, start_s)
-        self._packets = self._read()
+            self._add(stream, firsts.get(stream.index))
+        self._packets = chain(peeked, packets)
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -95,46 +98,57 @@ class AudioCopy:
 
     def close(self) -> None:
         """Release the file."""
-        if self._tracks:
+        self._packets, self._next = iter(()), None
+        if hasattr(self, "_input"):
             self._input.close()
 
-    def _add(self, stream: AudioStream, start_s: Fraction) -> None:
-        why = _unfit(stream, self._container.format.name)
-        if why is not None:
-            name = stream.codec_context.codec.canonical_name if stream.codec_context else "unknown"
-            self._notes.append(
-                f"{self._uri}: sound stream {stream.index} ({name}) does not fit the recording "
-                f"({why}); left out."
-            )
-            return
-        output = self._container.add_stream_from_template(stream)
-        output.metadata.update({k: v for k, v in stream.metadata.items() if k == "language"})
-        start = round(start_s / stream.time_base) if stream.time_base else 0
-        self._tracks[stream.index] = _Track(output, start, _unframing(stream))
-        stream.discard = Discard.default
-
     def _read(self) -> Iterator[Packet[AudioStream]]:
-        if not self._tracks:
-            return
-        wanted = [stream for stream in self._input.streams.audio if stream.index in self._tracks]
         try:
-            for packet in self._input.demux(wanted):
-                if packet.size and (packet.dts is not None or packet.pts is not None):
+            for packet in packets_of(self._input, self._input.streams.audio):
+                if packet.size and _decode_time(packet) is not None:
                     yield cast("Packet[AudioStream]", packet)
         except av.error.FFmpegError as exc:
             self._failure = cause_of(exc)
 
+    def _peek(
+        self, packets: Iterator[Packet[AudioStream]]
+    ) -> tuple[dict[int, Packet[AudioStream]], list[Packet[AudioStream]]]:
+        """Returns the first packet of each stream, and all that were read to see them."""
+        firsts: dict[int, Packet[AudioStream]] = {}
+        peeked: list[Packet[AudioStream]] = []
+        while len(firsts) < len(self._input.streams.audio) and len(peeked) < _PEEKED_MAX:
+            packet = next(packets, None)
+            if packet is None:
+                break
+            peeked.append(packet)
+            firsts.setdefault(packet.stream.index, packet)
+        return firsts, peeked
+
+    def _add(self, stream: AudioStream, first: Packet[AudioStream] | None) -> None:
+        start_s = start_of(self._input) or Fraction(0)
+        reason = misfit_of(stream, first, start_s, self._container.format.name)
+        if reason is not None:
+            name = stream.codec_context.codec.canonical_name if stream.codec_context else "unknown"
+            self._notes.append(
+                f"{self._uri}: sound stream {stream.index} ({name}) does not fit the recording "
+                f"({reason}); left out."
+            )
+            stream.discard = Discard.all
+            return
+        output = self._container.add_stream_from_template(stream)
+        output.metadata.update({k: v for k, v in stream.metadata.items() if k == "language"})
+        start = round(start_s / stream.time_base) if stream.time_base else 0
+        self._tracks[stream.index] = _Track(output, start, unframing_of(stream))
+
     def _is_before(self, packet: Packet[AudioStream], limit_s: Fraction | None) -> bool:
-        if limit_s is None:
+        track, when = self._tracks.get(packet.stream.index), _decode_time(packet)
+        if limit_s is None or track is None or when is None:
             return True
-        when = packet.pts if packet.dts is None else packet.dts
-        track = self._tracks[packet.stream.index]
-        return when is None or (when - track.start) * packet.time_base < limit_s
+        return (when - track.start) * packet.time_base < limit_s
 
     def _write(self, packet: Packet[AudioStream]) -> None:
-        track = self._tracks[packet.stream.index]
-        dts = packet.pts if packet.dts is None else packet.dts
-        if dts is None or track.is_broken:
+        track, dts = self._tracks.get(packet.stream.index), _decode_time(packet)
+        if track is None or track.is_broken or dts is None:
             return
         dts -= track.start
         pts = dts if packet.pts is None else packet.pts - track.start
@@ -145,43 +159,21 @@ class AudioCopy:
             return
         track.last_dts = dts
         packet.dts, packet.pts = dts, pts
-        time_base = packet.time_base  # the filter empties the packet
         try:
-            for part in track.unframing.filter(packet) if track.unframing else [packet]:
-                part.time_base, part.stream = time_base, track.output
-                self._container.mux_one(part)
-        except OSError as exc:
-            if exc.errno in _DISK_ERRORS:
+            self._mux(track, packet)
+        except (av.error.FFmpegError, OSError, ValueError) as exc:
+            if isinstance(exc, OSError) and exc.errno in _DISK_ERRORS:
                 raise
-            self._break(track, exc)
-        except (av.error.FFmpegError, ValueError) as exc:
-            self._break(track, exc)
-        else:
+            track.is_broken = True
+            self._notes.append(f"{self._uri}: the sound cannot be copied: {cause_of(exc)}.")
+
+    def _mux(self, track: _Track, packet: Packet[AudioStream]) -> None:
+        time_base = packet.time_base  # the filter empties the packet
+        for part in track.unframing.filter(packet) if track.unframing else [packet]:
+            part.time_base, part.stream = time_base, track.output
+            self._container.mux_one(part)
             self.packet_count += 1
 
-    def _break(self, track: _Track, error: Exception) -> None:
-        track.is_broken = True
-        self._notes.append(f"{self._uri}: the sound cannot be copied: {cause_of(error)}.")
 
-
-def _unframing(stream: AudioStream) -> BitStreamFilterContext | None:
-    """Returns what takes the broadcast headers off AAC, which files like ours must not have.
-
-    FFmpeg does so by itself, but not for an mp4 that is written in fragments.
-    """
-    if stream.codec_context.codec.canonical_name == "aac" and not stream.codec_context.extradata:
-        return BitStreamFilterContext("aac_adtstoasc", stream)
-    return None
-
-
-def _unfit(stream: AudioStream, container_name: str) -> str | None:
-    """Returns why a container cannot hold ``stream``, found by writing a header for it alone."""
-    if stream.codec_context is None:
-        return "its codec is unknown"
-    try:
-        with av.open(BytesIO(), mode="w", format=container_name) as trial:
-            trial.add_stream_from_template(stream)
-            trial.start_encoding()
-    except (av.error.FFmpegError, ValueError) as exc:
-        return cause_of(exc)
-    return None
+def _decode_time(packet: Packet[AudioStream] | Packet[Stream]) -> int | None:
+    return packet.pts if packet.dts is None else packet.dts

@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 from dataclasses import dataclass
 from fractions import Fraction
+from io import BytesIO
 from pathlib import Path
 
 import av
@@ -95,20 +96,20 @@ class EncoderSettings:
         return max(1, round(1 / (self.rate_hz * self.time_base)))
 
 
-def open_recording(path: Path, container: str, settings: EncoderSettings) -> OutputContainer:
-    """Returns a new file ``path``, opened for writing, without streams.
+def open_recording(target: Path | BytesIO, container: str, time_base: Fraction) -> OutputContainer:
+    """Returns a new file, opened for writing, without streams.
 
     Args:
-        path: Overwritten where it exists.
+        target: Overwritten where it exists; memory for a trial.
         container: FFmpeg's name, ``mp4`` or ``matroska``.
-        settings: Of the pictures to come.
+        time_base: Of the pictures to come.
     """
     options = _MATROSKA_OPTIONS
     if container == "mp4":
         # Edit lists count in the movie's own time scale, milliseconds by default.
-        options = _MP4_OPTIONS | {"movie_timescale": str(settings.time_base.denominator)}
+        options = _MP4_OPTIONS | {"movie_timescale": str(time_base.denominator)}
     return av.open(
-        f"file:{path}",
+        f"file:{target}" if isinstance(target, Path) else target,
         mode="w",
         format=container,
         container_options=_COMMON_OPTIONS | options,

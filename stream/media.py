@@ -1,15 +1,16 @@
 """Opening media files so that whatever is wrong with them is said in one line.
 
-FFmpeg's log is off in PyAV unless asked for, and it stays off while decoders run: a decoder's
+FFmpeg's log is off in PyAV unless asked for, and it has to stay off while decoders run: a decoder's
 worker thread that logs waits for Python's lock, and closing the decoder waits for that thread
-with the lock in hand. It is listened to only while a file is opened, which starts no thread.
+with the lock in hand. So it is listened to only when a file cannot be opened, to learn why: that
+file is opened once more, which starts no thread.
 """
 
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 
@@ -17,7 +18,8 @@ import av
 import av.error
 import av.logging
 from av.container import InputContainer
-from av.stream import Disposition
+from av.packet import Packet
+from av.stream import Disposition, Stream
 
 from stream.errors import SourceError
 
@@ -38,18 +40,12 @@ def open_media(uri: str) -> InputContainer:
     """
     path = Path(uri)
     _check_file(uri, path)
-    with _logged_errors() as log:
-        try:
-            container = av.open(
-                f"file:{path}",  # a bare "a:b.mp4" would be taken for a protocol
-                mode="r",
-                container_options={"protocol_whitelist": _LOCAL_PROTOCOLS},
-                metadata_errors="replace",
-            )
-        except PermissionError as exc:
-            raise _no_permission(uri) from exc
-        except (av.error.FFmpegError, ValueError) as exc:
-            raise SourceError(_unreadable(uri, path, exc, log)) from exc
+    try:
+        container = _open(path)
+    except PermissionError as exc:
+        raise _no_permission(uri) from exc
+    except (av.error.FFmpegError, ValueError) as exc:
+        raise SourceError(_unreadable(uri, path, exc)) from exc
     if container.format.name in _TEXT_FORMATS:
         container.close()
         raise SourceError(f"{uri}: a text file, not a video; {WANTED}.")
@@ -59,6 +55,20 @@ def open_media(uri: str) -> InputContainer:
 def cause_of(error: Exception) -> str:
     """Returns FFmpeg's words for an error, without numbers and file names."""
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def packets_of(container: InputContainer, streams: Sequence[Stream]) -> Iterator[Packet[Stream]]:
+    """Yields the packets of ``streams`` up to the end of the file, then an empty one of each.
+
+    Raises:
+        FFmpegError: The file cannot be read any further.
+    """
+    try:
+        yield from container.demux(list(streams))
+    except IndexError:
+        # A stream that shows up late, as in a damaged FLV, breaks PyAV's last loop, which hands
+        # out the empty packets; ours came before it.
+        return
 
 
 def start_of(container: InputContainer) -> Fraction | None:
@@ -75,6 +85,15 @@ def start_of(container: InputContainer) -> Fraction | None:
         and not stream.disposition & Disposition.attached_pic
     ]
     return min(starts, default=None)
+
+
+def _open(path: Path) -> InputContainer:
+    return av.open(
+        f"file:{path}",  # a bare "a:b.mp4" would be taken for a protocol
+        mode="r",
+        container_options={"protocol_whitelist": _LOCAL_PROTOCOLS},
+        metadata_errors="replace",
+    )
 
 
 def _check_file(uri: str, path: Path) -> None:
@@ -101,12 +120,26 @@ def _no_permission(uri: str) -> SourceError:
     return SourceError(f"{uri}: no permission to read it; allow it with chmod +r.")
 
 
-def _unreadable(uri: str, path: Path, error: Exception, log: list[tuple[int, str, str]]) -> str:
+def _unreadable(uri: str, path: Path, error: Exception) -> str:
     if _is_text(path):
         return f"{uri}: a text file, not a video; {WANTED}."
-    # The first message is the root of the matter, the others follow from it.
-    said = f" ({log[0][2].strip()})" if log else ""
+    said = _said_on_opening(path)
     return f"{uri}: cannot be read as a video: {cause_of(error)}{said}; {WANTED}."
+
+
+def _said_on_opening(path: Path) -> str:
+    """Returns FFmpeg's first message about a file that it does not open, in brackets."""
+    repeats = av.logging.get_skip_repeated()
+    av.logging.set_skip_repeated(False)  # else a second broken file says nothing
+    av.logging.set_level(av.logging.ERROR)
+    try:
+        with av.logging.Capture(local=False) as log, suppress(av.error.FFmpegError, ValueError):
+            _open(path).close()
+    finally:
+        av.logging.set_level(None)
+        av.logging.set_skip_repeated(repeats)
+    # The first message is the root of the matter, the others follow from it.
+    return f" ({log[0][2].strip()})" if log else ""
 
 
 def _is_text(path: Path) -> bool:
@@ -119,17 +152,3 @@ def _is_text(path: Path) -> bool:
     except UnicodeDecodeError as exc:
         return exc.start > len(head) - 4  # only a character that the end of the head cuts
     return True
-
-
-@contextmanager
-def _logged_errors() -> Iterator[list[tuple[int, str, str]]]:
-    before = av.logging.get_level()
-    repeats = av.logging.get_skip_repeated()
-    av.logging.set_skip_repeated(False)  # else a second broken file says nothing
-    av.logging.set_level(av.logging.ERROR)
-    try:
-        with av.logging.Capture(local=False) as log:
-            yield log
-    finally:
-        av.logging.set_level(before)
-        av.logging.set_skip_repeated(repeats)

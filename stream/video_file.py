@@ -9,18 +9,21 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator
 from fractions import Fraction
 from functools import partial
+from typing import cast
 
 import av.error
 from av.codec.context import ThreadType
 from av.container import InputContainer
+from av.packet import Packet
 from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorTrc
 from av.video.stream import VideoStream
 
 from stream.errors import SourceError
-from stream.geometry import canvas_size, place
-from stream.media import WANTED, cause_of, open_media, start_of
+from stream.frame import Planes
+from stream.geometry import Orientation, Placement, canvas_size, place
+from stream.media import WANTED, cause_of, open_media, packets_of, start_of
 from stream.picture import PictureConverter, color_range_of
 from stream.source_types import DecodedFrame, SourceInfo, SourceProblem, resolve_matrix
 from stream.stream_facts import (
@@ -97,8 +100,8 @@ class VideoFile:
 
     def _decode(self) -> Generator[VideoFrame]:
         try:
-            for packet in self._container.demux(self._stream):
-                yield from packet.decode()
+            for packet in packets_of(self._container, [self._stream]):
+                yield from cast("Packet[VideoStream]", packet).decode()
         except av.error.EOFError:
             return
         except av.error.FFmpegError as exc:
@@ -174,8 +177,19 @@ class VideoFile:
             width=frame.width,
             height=frame.height,
             duration=frame.duration or None,
-            writer=partial(self._converter.write, frame, self._orientation, self._placement),
+            writer=partial(self._write, frame, self._orientation, self._placement),
         )
+
+    def _write(
+        self, frame: VideoFrame, orientation: Orientation, placement: Placement, planes: Planes
+    ) -> None:
+        try:
+            self._converter.write(frame, orientation, placement, planes)
+        except av.error.FFmpegError as exc:
+            raise SourceError(
+                f"{self._uri}: pictures of format {frame.format.name} cannot be converted "
+                f"({cause_of(exc)}); convert the file first."
+            ) from exc
 
 
 def _video_stream(container: InputContainer, uri: str) -> VideoStream:

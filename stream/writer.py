@@ -174,7 +174,7 @@ class VideoWriter:
 
     def _open(self, audio_from: str | None) -> VideoStream:
         name = container_of(self._path)
-        self._container = open_recording(self._partial, name, self._settings)
+        self._container = open_recording(self._partial, name, self._settings.time_base)
         stream = add_video(self._container, self._settings)
         if audio_from is not None:
             self._audio = AudioCopy(audio_from, self._container)

@@ -541,11 +541,22 @@ def test_names_with_a_colon_or_a_percent_sign_are_files_like_others(tmp_path):
         assert len(frames) == 5
 
 
-def test_the_log_is_quiet_again_after_a_refusal(tmp_path):
+def test_the_log_is_quiet_before_and_after_a_refusal(tmp_path, capfd):
     (tmp_path / "z.mp4").write_bytes(b"\x00" * 500)
-    with pytest.raises(SourceError):
-        open_media(str(tmp_path / "z.mp4"))
-    assert av.logging.get_level() is None
+    for _ in range(2):
+        with pytest.raises(SourceError):
+            open_media(str(tmp_path / "z.mp4"))
+        av.logging.log(av.logging.ERROR, "test", "this must go nowhere")
+        assert av.logging.get_level() is None
+    assert capfd.readouterr() == ("", "")
+
+
+def test_the_log_is_not_listened_to_where_a_file_opens(clips_dir, monkeypatch):
+    """A decoder in another thread that logs meanwhile could block the process for good."""
+    heard: list[int | None] = []
+    monkeypatch.setattr(av.logging, "set_level", heard.append)
+    read(clips_dir / "no_timescale.mp4")
+    assert heard == []
 
 
 def test_the_start_is_exact(clips_dir):

@@ -342,6 +342,34 @@ def test_sound_that_the_container_cannot_hold_is_left_out_and_told(tmp_path):
     assert summary.warnings[0].startswith(f"{clip}: sound stream 1 (adpcm_ms) does not fit")
 
 
+def test_sound_that_begins_too_late_for_an_mp4_is_left_out_and_told(tmp_path):
+    # An mp4's header describes AC-3 by its first packet, and is written with the first second.
+    clip = make_clip(tmp_path / "in.mkv", pts=range(100), sound="ac3", sound_start_s=1.5)
+    _, _, summary = record(clip, tmp_path / "out.mp4")
+    assert len(frame_times(tmp_path / "out.mp4")) == 100
+    assert len(summary.warnings) == 1
+    assert "(ac3) does not fit the recording (it begins too late" in summary.warnings[0]
+    record(clip, tmp_path / "out.mkv")
+    assert sound_times(tmp_path / "out.mkv")[0][0] == sound_times(clip)[0][0]
+
+
+@pytest.mark.parametrize("sound", ["ac3", "aac", "flac"])
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_sound_whose_packets_are_garbage_does_not_harm_the_pictures(tmp_path, suffix, sound):
+    clip = make_clip(tmp_path / "in.mkv", pts=range(100), sound=sound)
+    broken = tmp_path / "broken.mkv"
+    with av.open(str(clip)) as source, av.open(str(broken), "w") as target:
+        streams = {s.index: target.add_stream_from_template(s) for s in source.streams}
+        for packet in source.demux():
+            if packet.size:
+                kept = packet if packet.stream.type == "video" else av.Packet(bytes(packet.size))
+                kept.pts, kept.dts, kept.time_base = packet.pts, packet.dts, packet.time_base
+                kept.is_keyframe, kept.stream = packet.is_keyframe, streams[packet.stream.index]
+                target.mux(kept)
+    times, _, _ = record(broken, tmp_path / f"out{suffix}")
+    assert frame_times(tmp_path / f"out{suffix}") == times
+
+
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_sound_that_is_cut_off_does_not_harm_the_pictures(tmp_path, suffix):
     clip = make_clip(tmp_path / "in.ts", pts=range(100), sound="aac")
