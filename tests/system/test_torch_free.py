@@ -7,7 +7,7 @@ import pytest
 from tests.engines.tiny import tiny_engine_file
 
 # Python runs this first in every process that finds it on its path, the stages' ones included.
-WATCH = '''
+WATCH = """
 import os, pathlib, sys
 folder = pathlib.Path(os.environ["WATCH_FOLDER"])
 (folder / f"{os.getpid()}.began").touch()
@@ -18,7 +18,7 @@ class Watch:
             (folder / f"{os.getpid()}.asked").write_text(name)
 
 sys.meta_path.insert(0, Watch())
-'''
+"""
 
 
 @pytest.mark.system
