@@ -11,6 +11,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from av.stream import Disposition
 
 from stream.errors import SourceError
 from stream.geometry import UPRIGHT, place
@@ -190,6 +191,45 @@ def test_a_damaged_clip_delivers_its_good_frames_and_says_so(clips_dir, name, th
         f"{clips_dir / name}: damaged after frame {count}, at {problem.at_s:.2f} s: "
         "Invalid data found when processing input; only the frames before it are delivered."
     )
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_made_clip_with_one_broken_packet_ends_before_it(tmp_path, threads):
+    clip = make_clip(tmp_path / "good.mkv", pts=range(40), options={"qp": "0", "bf": "0"})
+    broken = tmp_path / "broken.mkv"
+    with av.open(str(clip)) as source, av.open(str(broken), "w") as target:
+        stream = target.add_stream_from_template(source.streams.video[0], opaque=True)
+        for number, packet in enumerate(source.demux(video=0)):
+            if packet.size:
+                kept: Any = av.Packet(b"\xff" * 200) if number == 25 else packet
+                kept.pts, kept.dts, kept.time_base = packet.pts, packet.dts, packet.time_base
+                kept.is_keyframe, kept.stream = packet.is_keyframe, stream
+                target.mux(kept)
+    plain, error = plain_decode(broken)
+    source_file, frames, _ = read(broken, threads=threads)
+    assert isinstance(error, av.error.InvalidDataError)
+    assert 0 < len(frames) == len(plain) <= 25
+    assert source_file.error is not None
+    assert source_file.error.frame_count == len(plain)
+
+
+def test_a_made_change_of_size_is_fitted_into_the_first(tmp_path):
+    large = make_clip(tmp_path / "1.h264", pts=range(4), size=(64, 48), paint=flat(90, 100, 110))
+    small = make_clip(tmp_path / "2.h264", pts=range(3), size=(32, 48), paint=flat(200, 60, 70))
+    both = tmp_path / "both.h264"
+    both.write_bytes(large.read_bytes() + small.read_bytes() + large.read_bytes())
+    _, frames, _ = read(both)
+    assert [frame.epoch for frame in frames] == [0] * 4 + [1] * 3 + [2] * 4
+    assert [frame.width for frame in frames] == [64] * 4 + [32] * 3 + [64] * 4
+    planes = canvas(64, 48)
+    frames[5].write_into(planes)
+    expected = np.full((48, 64), 16)
+    expected[:, 16:48] = 200
+    assert np.abs(planes.y.astype(int) - expected).max() <= 1
+    assert np.abs(planes.u[:, 8:24].astype(int) - 60).max() <= 1
+    assert set(planes.u[:, :8].ravel()) == {128}
+    frames[7].write_into(planes)
+    assert set(planes.y.ravel()) == {90}
 
 
 def test_oddities_that_do_no_harm_are_told(clips_dir):
@@ -485,6 +525,26 @@ def test_sound_alone_and_a_cover_picture_alone_are_refused(tmp_path):
                 only.mux(packet)
     with pytest.raises(SourceError, match=r"sound.mkv: holds only sound; give a video file"):
         VideoFile(str(sound), threads=1)
+    cover = make_cover(tmp_path / "cover.mp4", sound)
+    with pytest.raises(SourceError, match=r"cover.mp4: holds only a cover picture; give a video"):
+        VideoFile(str(cover), threads=1)
+
+
+def make_cover(path, sound):
+    """A song with a picture on its sleeve."""
+    with av.open(str(sound)) as source, av.open(str(path), "w") as target:
+        template = source.streams.audio[0]
+        song = target.add_stream_from_template(template)
+        picture: Any = target.add_stream("mjpeg", rate=1)
+        picture.width, picture.height, picture.pix_fmt = 64, 48, "yuvj420p"
+        picture.disposition = Disposition.attached_pic
+        target.mux(picture.encode(frame_of(gradient(0, 64, 48), 64, 48)))
+        target.mux(picture.encode(None))
+        for packet in source.demux(template):
+            if packet.size:
+                packet.stream = song
+                target.mux(packet)
+    return path
 
 
 @pytest.mark.parametrize(
