@@ -20,8 +20,8 @@ from engines.instances import Instances
 from stream.batcher import Batcher
 from stream.channel import Kind, Readiness
 from stream.errors import ConfigError
-from stream.frame import Slot
 from stream.scaling import network_input
+from stream.slot import Slot
 from stream.stages import IDLE_S, Stage
 from stream.substitute import substitute
 

@@ -22,7 +22,6 @@ class ThreadBudget:
 
     decoder: int
     engine: int
-    overlay: int
     encoder: int
 
 
@@ -67,12 +66,12 @@ def share_threads(cores: int, source_count: int) -> ThreadBudget:
         source_count: At least 1.
     """
     if cores <= 4:
-        return ThreadBudget(decoder=1, engine=cores, overlay=1, encoder=1)
+        return ThreadBudget(decoder=1, engine=cores, encoder=1)
     per_source = max(1, cores // (8 * source_count))
-    # One decoder and one encoder a source, and half a core of drawing for each.
+    # Of each source: its decoder, its encoder, and one for drawing.
     taken = source_count * (2 * per_source + 1)
     engine = max(cores // 2, cores - taken)
-    return ThreadBudget(decoder=per_source, engine=engine, overlay=1, encoder=per_source)
+    return ThreadBudget(decoder=per_source, engine=engine, encoder=per_source)
 
 
 def _machine_memory_bytes(root: Path) -> int:

@@ -8,15 +8,13 @@ after a store and nothing between; two fields together may be one store apart.
 from __future__ import annotations
 
 import ctypes
-import math
 import mmap
 import os
 import time
 from multiprocessing import reduction
 from typing import Any, ClassVar, Literal, get_args
 
-import numpy as np
-from numpy.typing import NDArray
+from stream.histogram import BUCKET_COUNT, Histogram
 
 DropCause = Literal[
     "stale", "queue_full", "decode_error", "source_reset", "worker_restart", "shutdown"
@@ -24,11 +22,6 @@ DropCause = Literal[
 """Why a captured frame was not delivered. The list is closed."""
 DROP_CAUSES: tuple[DropCause, ...] = get_args(DropCause)
 
-_FLOOR_LOG2_NS = 10
-_STEPS_PER_OCTAVE = 16
-_OCTAVES = 28
-BUCKET_COUNT = _STEPS_PER_OCTAVE * _OCTAVES
-"""Buckets of a histogram: 1.02 us to 275 s, each 4.4 % wider than the one before."""
 _MAX_BATCH = 64
 _NOTE_BYTES = 2048
 _USAGE_PERIOD_NS = 250_000_000
@@ -59,33 +52,6 @@ class _Page(ctypes.Structure):
 
 
 PAGE_BYTES = -(-ctypes.sizeof(_Page) // mmap.PAGESIZE) * mmap.PAGESIZE
-
-
-class Histogram:
-    """Durations counted in log-spaced buckets, in memory that others may read."""
-
-    def __init__(self, buckets: ctypes.Array[ctypes.c_uint64]) -> None:
-        """Count into ``buckets``, (BUCKET_COUNT,)."""
-        self._buckets = buckets
-
-    def record(self, duration_ns: int) -> None:
-        """Count one duration; outside the range it goes into the first or last bucket."""
-        self._buckets[bucket_of(duration_ns)] += 1
-
-    def counts(self) -> NDArray[np.uint64]:
-        """Returns (BUCKET_COUNT,), a copy."""
-        return np.array(self._buckets, np.uint64)
-
-    def percentiles_ns(self, *shares: float) -> list[float | None]:
-        """Returns the durations that ``shares`` of what was counted do not exceed.
-
-        Args:
-            shares: Each in [0, 1].
-
-        Returns:
-            Within 4.4 % of the exact values; None where nothing was counted.
-        """
-        return percentiles_ns(self.counts(), *shares)
 
 
 class StagePage:
@@ -235,39 +201,6 @@ class StagePage:
 
     def __setstate__(self, state: Any) -> None:
         StagePage.__init__(self, state.detach())
-
-
-def bucket_of(duration_ns: int) -> int:
-    """Returns the index of the bucket that counts ``duration_ns``."""
-    if duration_ns <= 1 << _FLOOR_LOG2_NS:
-        return 0
-    step = int((math.log2(duration_ns) - _FLOOR_LOG2_NS) * _STEPS_PER_OCTAVE)
-    return min(step, BUCKET_COUNT - 1)
-
-
-def percentiles_ns(counts: NDArray[np.uint64], *shares: float) -> list[float | None]:
-    """Returns the durations below which ``shares`` of the counted ones lie.
-
-    Args:
-        counts: (BUCKET_COUNT,), of one histogram or the sum of several.
-        shares: Each in [0, 1].
-
-    Returns:
-        Inside a bucket the durations are taken to be spread evenly in the logarithm; None where
-        nothing was counted.
-    """
-    total = int(counts.sum())
-    if total == 0:
-        return [None] * len(shares)
-    ends = np.cumsum(counts)
-    result: list[float | None] = []
-    for share in shares:
-        rank = share * (total - 1) + 0.5
-        bucket = int(np.searchsorted(ends, rank, side="left"))
-        before = int(ends[bucket - 1]) if bucket else 0
-        inside = (rank - before) / int(counts[bucket])
-        result.append(2 ** (_FLOOR_LOG2_NS + (bucket + inside) / _STEPS_PER_OCTAVE))
-    return result
 
 
 def _resident_bytes() -> int:

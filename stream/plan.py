@@ -14,12 +14,12 @@ from engines.manifest import Manifest
 from stream.capture import CaptureSettings, open_reader
 from stream.drawing import DrawStyle
 from stream.errors import ConfigError
-from stream.frame import SlotLayout
 from stream.infer import InferSettings
 from stream.machine import ThreadBudget, available_cores, share_threads
 from stream.options import NULL_OUTPUT, RunOptions
 from stream.overlay import OverlaySettings
 from stream.sink import SinkSettings, VideoSettings
+from stream.slot import SlotLayout
 from stream.source_types import SourceInfo
 from stream.substitute import substitute
 

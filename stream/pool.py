@@ -15,8 +15,9 @@ from multiprocessing import reduction
 from typing import Any
 
 from stream.errors import ConfigError
-from stream.frame import Holder, Slot, SlotLayout
+from stream.frame import Holder
 from stream.machine import available_memory_bytes
+from stream.slot import Slot, SlotLayout
 
 STAGE_RESERVE_BYTES = 256 << 20
 """Left to the stages themselves when a pool's size is checked against what is available."""

@@ -13,9 +13,10 @@ from typing import Protocol
 
 from stream.channel import Kind, Message
 from stream.errors import OutputError, PeerGone
-from stream.frame import Holder, Planes, Slot
+from stream.frame import Holder, Planes
 from stream.output import partial_path
 from stream.results import frame_line
+from stream.slot import Slot
 from stream.stages import SEND_S, Stage
 from stream.substitute import substitute
 from stream.writer import VideoWriter

@@ -21,9 +21,10 @@ from stream import process
 from stream.channel import Kind, Message, Receiver, Sender
 from stream.control import ControlEnd, ControlMessage
 from stream.errors import ChannelTimeout, PeerGone, StreamError
-from stream.frame import Holder, Slot
+from stream.frame import Holder
 from stream.page import StagePage
 from stream.pool import BufferPool
+from stream.slot import Slot
 
 IDLE_S = 1.0
 """A waiting stage wakes up this often to say how much processor time and memory it uses."""
@@ -52,8 +53,6 @@ class StageSetup:
     """Where capture gets free slots from."""
     credit_out: Sender | None = None
     """Where the sink returns free slots to."""
-    threads: int = 1
-    """For this process's own arithmetic; a runtime's threads are in its settings."""
     saves_on_parent_death: bool = False
     """Whether the stage holds something worth saving, as a recording is."""
 
@@ -194,7 +193,8 @@ def run_stage(setup: StageSetup) -> None:
         process.outlive_parent_shortly()
     else:
         process.die_with_parent()
-    cv2.setNumThreads(setup.threads)
+    # The stages run side by side already; a runtime's own threads are in its settings.
+    cv2.setNumThreads(1)
     stage = Stage(setup)
     exit_code = 0
     try:

@@ -19,19 +19,17 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import Any
 
-from stream.control import ControlMessage
+from stream.control import ControlMessage, Word
 from stream.errors import ConfigError
 from stream.frame import Holder
 from stream.interrupts import Interrupts
+from stream.launch import allocate_pools, start_workers
 from stream.options import RunOptions
 from stream.outcome import EngineInfo, Event, RunResult, RunState, Snapshot
 from stream.plan import Plan, make_plan
-from stream.pool import BufferPool, check_memory
 from stream.stall import StallWatch
 from stream.telemetry import Subject, Telemetry
-from stream.topology import join
 from stream.verdict import Failure, Verdict, failure_of, orphaned
 from stream.worker import Worker
 
@@ -89,14 +87,14 @@ class _Supervisor:
         self._times = plan.options.times
         self._on_event = on_event
         self._on_tick = on_tick
-        self._resources = resources
         self._state: RunState = "starting"
         self._failure: Failure | None = None
         self._interrupts = resources.enter_context(Interrupts())
         self._selector = resources.enter_context(selectors.DefaultSelector())
-        self._pools = self._allocate()
-        self._workers = self._start()
-        self._telemetry = Telemetry(self._subjects(), self._pools, plan.frame_total())
+        pools = allocate_pools(plan, resources, on_event)
+        self._workers = start_workers(plan, pools, resources)
+        self._listen()
+        self._telemetry = Telemetry(self._subjects(), pools, plan.frame_total())
         self._stall = StallWatch(self._times.stall_s)
         self._is_stopped = False
         now_s = time.monotonic()
@@ -118,32 +116,11 @@ class _Supervisor:
             self._tick(now_s)
         return self._conclude()
 
-    def _allocate(self) -> list[BufferPool]:
-        wanted_bytes = self._plan.pool_bytes()
-        check_memory(wanted_bytes, f"pools of {len(self._plan.infos)} sources")
-        pools = []
-        for source_id in range(len(self._plan.infos)):
-            pool = BufferPool.create(self._plan.layout(source_id), self._plan.slot_count)
-            self._resources.callback(pool.close)
-            self._on_event(Event("info", pool.describe()))
-            pools.append(pool)
-        return pools
-
-    def _start(self) -> list[Worker]:
-        """Start the stages, the last first, so that who takes is there before who gives."""
-        stations = join(len(self._plan.infos))
-        for station in stations:
-            self._resources.callback(station.close)
-        workers: list[Worker] = []
-        for station in stations:
-            worker = Worker(station, self._plan, self._pools)
-            station.close()
-            self._resources.callback(_put_away, worker)
+    def _listen(self) -> None:
+        for worker in self._workers:
             self._selector.register(worker.sentinel, selectors.EVENT_READ, (worker, True))
             self._selector.register(worker.control, selectors.EVENT_READ, (worker, False))
-            workers.append(worker)
         self._selector.register(self._interrupts, selectors.EVENT_READ, None)
-        return workers
 
     def _subjects(self) -> list[Subject]:
         return [
@@ -270,7 +247,7 @@ class _Supervisor:
             if worker is also or not worker.row.saves_on_parent_death:
                 worker.kill()
 
-    def _tell_captures(self, word: Any) -> None:
+    def _tell_captures(self, word: Word) -> None:
         for worker in self._workers:
             if worker.row.holder == Holder.CAPTURE:
                 worker.tell(ControlMessage(word))
@@ -294,11 +271,3 @@ class _Supervisor:
         figures = verdict.settle(self._telemetry.snapshot("ended", now_s))
         self._on_tick(figures)
         return verdict.result(figures, self._plan)
-
-
-def _put_away(worker: Worker) -> None:
-    """Make sure that ``worker`` has ended, and release it."""
-    if worker.is_alive:
-        worker.kill()
-        worker.reap()
-    worker.close()

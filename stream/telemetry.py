@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stream.frame import Holder, Slot
+from stream.frame import Holder
+from stream.histogram import BUCKET_COUNT, Histogram, percentiles_ns
 from stream.outcome import (
     EngineInfo,
     FrameTally,
@@ -17,8 +18,9 @@ from stream.outcome import (
     Snapshot,
     StageFigures,
 )
-from stream.page import BUCKET_COUNT, Histogram, StagePage, percentiles_ns
+from stream.page import StagePage
 from stream.pool import BufferPool
+from stream.slot import Slot
 
 _RATE_WINDOWS_S = (1.0, 10.0)
 

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from stream.frame import Holder, Slot
+from stream.frame import Holder
 from stream.outcome import FrameTally, RunResult, Snapshot
 from stream.page import DropCause
 from stream.plan import Plan
 from stream.salvage import salvage
+from stream.slot import Slot
 from stream.worker import Worker
 
 INTERRUPTED_EXIT_CODE = 130

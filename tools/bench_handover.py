@@ -22,8 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.channel import Kind, Message, Receiver, Sender, open_channel
-from stream.frame import SlotLayout
 from stream.pool import BufferPool
+from stream.slot import SlotLayout
 
 WIDTH_PX, HEIGHT_PX = 1920, 1080
 FRAME_BYTES = WIDTH_PX * HEIGHT_PX * 3 // 2

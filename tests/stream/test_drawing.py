@@ -8,7 +8,8 @@ import pytest
 from engines.instances import Instances
 from stream.colors import WHITE, YuvSpace, palette
 from stream.drawing import DrawStyle, Painter
-from stream.frame import Slot, SlotLayout, planes_of
+from stream.frame import planes_of
+from stream.slot import Slot, SlotLayout
 
 NAMES = ("person", "bicycle")
 UNTOUCHED = 1

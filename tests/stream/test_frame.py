@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from engines.instances import Instances
-from stream.frame import HEADER_BYTES, Slot, SlotLayout
+from stream.slot import HEADER_BYTES, Slot, SlotLayout
 
 
 def slot_of(layout: SlotLayout, count: int = 1, index: int = 0) -> Slot:

@@ -10,7 +10,8 @@ import time
 import numpy as np
 import pytest
 
-from stream.page import BUCKET_COUNT, DROP_CAUSES, StagePage, bucket_of, percentiles_ns
+from stream.histogram import BUCKET_COUNT, bucket_of, percentiles_ns
+from stream.page import DROP_CAUSES, StagePage
 
 
 @pytest.fixture

@@ -9,8 +9,9 @@ import resource
 import pytest
 
 from stream.errors import ConfigError
-from stream.frame import Holder, SlotLayout
+from stream.frame import Holder
 from stream.pool import BufferPool, check_memory
+from stream.slot import SlotLayout
 
 LAYOUT = SlotLayout(width=640, height=480, top_k=15, patch_px=138)
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from stream.frame import Holder, SlotLayout
+from stream.frame import Holder
 from stream.page import StagePage
 from stream.pool import BufferPool
+from stream.slot import SlotLayout
 from stream.stall import StallWatch
 from stream.telemetry import Subject, Telemetry
 
