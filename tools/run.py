@@ -160,7 +160,7 @@ def run(
         write_report(report, build_report(result.figures))
     teller.conclude(result)
     if not quiet:
-        _print_summary(result)
+        _print_summary(result, report)
     raise typer.Exit(result.exit_code)
 
 
@@ -210,7 +210,7 @@ class _Teller:
             print(f"maskstream: {result.message}", file=sys.stderr)
 
 
-def _print_summary(result: RunResult) -> None:
+def _print_summary(result: RunResult, report: Path | None) -> None:
     """Print what came of a run, and the files that were written, on standard output."""
     figures = result.figures
     if figures.frames.captured:
@@ -218,5 +218,5 @@ def _print_summary(result: RunResult) -> None:
             f"{figures.frames.delivered} of {figures.frames.captured} frames delivered in "
             f"{figures.wall_s:.1f} s: {figures.fps:.1f} frames/s"
         )
-    for path in result.outputs:
+    for path in (*result.outputs, *([] if report is None else [report])):
         print(path)

@@ -34,7 +34,7 @@ def test_a_run_writes_video_results_and_report_and_prints_their_paths(maskstream
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[0].startswith("12 of 12 frames delivered in ")
-    assert done.stdout.splitlines()[1:] == ["out.mp4", "out.ndjson"]
+    assert done.stdout.splitlines()[1:] == ["out.mp4", "out.ndjson", "r.json"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.mp4", "out.ndjson", "r.json"]
     lines = [json.loads(line) for line in (tmp_path / "out.ndjson").read_text().splitlines()]
     assert [line["seq"] for line in lines] == list(range(12))
@@ -186,7 +186,7 @@ def test_an_interrupted_run_finishes_its_files_and_ends_with_130(engine, tmp_pat
     assert re.fullmatch(r"maskstream: interrupted: \d+ frames were delivered\.\n", stderr)
     frames = json.loads((tmp_path / "r.json").read_text())["frames"]
     assert frames["captured"] == frames["delivered"] > 0
-    assert stdout.splitlines()[1:] == ["o.mp4", "o.ndjson"]
+    assert stdout.splitlines()[1:] == ["o.mp4", "o.ndjson", "r.json"]
     assert len((tmp_path / "o.ndjson").read_text().splitlines()) == frames["delivered"]
     with av.open(str(tmp_path / "o.mp4")) as video:
         assert sum(1 for _ in video.decode(video=0)) == frames["delivered"]
