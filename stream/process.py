@@ -17,11 +17,13 @@ _PR_SET_NAME = 15
 
 
 def ignore_interrupts() -> None:
-    """Leave interruptions to the parent: Ctrl-C reaches the whole foreground group.
+    """Leave SIGINT and SIGTERM to the parent, which tells its stages when to end.
 
-    The parent spawned this process with SIGINT blocked, so none can have hit it before now.
+    Ctrl-C reaches the whole foreground group, and a service manager's SIGTERM the whole control
+    group. The parent spawned this process with both blocked, so none can have hit it before now.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
 
 

@@ -39,9 +39,9 @@ class Command:
         found: dict[str, int] = json.loads(self.process.stdout.readline())["pids"]
         return found
 
-    def interrupt_all(self) -> None:
+    def interrupt_all(self, number: int = signal.SIGINT) -> None:
         """What Ctrl-C does: the signal goes to the whole foreground group."""
-        os.killpg(self.process.pid, signal.SIGINT)
+        os.killpg(self.process.pid, number)
 
     def result(self, timeout_s: float = 20) -> tuple[dict[str, Any], str]:
         out, errors = self.process.communicate(timeout=timeout_s)
@@ -96,14 +96,15 @@ def group_members(group: int) -> list[int]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["int", "term"])
-def test_one_interruption_drains_and_finishes_the_file(command, tmp_path, number):
+@pytest.mark.parametrize("is_for_all", [True, False], ids=["group", "supervisor"])
+def test_one_interruption_drains_and_finishes_the_file(command, tmp_path, number, is_for_all):
     out = tmp_path / "out.txt"
     running = command(output=str(out))
     pids = running.pids()
-    if number == signal.SIGINT:
-        running.interrupt_all()
+    if is_for_all:
+        running.interrupt_all(number)
     else:
-        running.process.terminate()
+        running.process.send_signal(number)
     said, errors = running.result()
     assert (running.process.returncode, said["exit_code"]) == (130, 130)
     assert said["message"] == f"interrupted: {said['delivered']} frames were delivered."
