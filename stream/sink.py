@@ -189,7 +189,8 @@ class _Results:
         self._partial = partial_path(path)
         self._settings = settings
         try:
-            self._file = self._partial.open("w", encoding="utf-8")
+            # Line by line, so that others can read along.
+            self._file = self._partial.open("w", encoding="utf-8", buffering=1)
         except OSError as exc:
             raise self._unwritable(exc) from exc
 

@@ -9,6 +9,9 @@ import time
 
 import pytest
 
+from stream.control import ControlMessage
+from stream.telemetry import Telemetry
+from stream.worker import Worker
 from tests.stream.line import Recorder, run
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
@@ -142,6 +145,32 @@ def test_a_stage_killed_at_any_moment_ends_the_run_with_every_frame_counted(
         assert len(written) - 1 == result.figures.frames.delivered
     else:
         assert not out.exists()
+
+
+def test_a_frame_that_no_count_accounts_for_fails_the_run(monkeypatch):
+    honest = Telemetry._captured
+    monkeypatch.setattr(Telemetry, "_captured", staticmethod(lambda page: honest(page) + 2))
+    result = run("fake:frames=9")
+    assert result.exit_code == 4
+    assert result.message == (
+        "frames: 11 captured, 9 delivered, dropped: none, 0 in flight at the end; "
+        "2 are not accounted for."
+    )
+
+
+def test_a_feed_that_ends_with_another_count_than_captures_fails_the_run(monkeypatch):
+    honest = Worker.hear
+
+    def hear(worker: Worker) -> list[ControlMessage]:
+        heard = honest(worker)
+        if worker.label == "sink" and worker.last_word is not None:
+            worker.last_word = ControlMessage("done", facts={"captured": 8})
+        return heard
+
+    monkeypatch.setattr(Worker, "hear", hear)
+    result = run("fake:frames=9")
+    assert result.exit_code == 4
+    assert result.message == ("frames: capture counted 9, the feed's end said 8; they must agree.")
 
 
 def test_frames_held_by_the_dead_stage_and_by_others_have_causes_of_their_own():
