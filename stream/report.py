@@ -4,6 +4,7 @@ It is made from the same snapshot that the terminal shows while the run goes on,
 disagree.
 """
 
+import contextlib
 import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
@@ -12,6 +13,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from stream.errors import OutputError
 from stream.outcome import Snapshot, StageFigures
 from stream.output import partial_path
 
@@ -129,7 +131,7 @@ def write_report(path: Path, report: Report) -> None:
     """Write a report as JSON; the file appears whole under its name or not at all.
 
     Raises:
-        OSError: The folder cannot be written to, or the disk is full.
+        OutputError: The folder cannot be written to, or the disk is full.
     """
     write_text_atomically(path, report.model_dump_json(indent=2) + "\n")
 
@@ -138,7 +140,7 @@ def write_text_atomically(path: Path, text: str) -> None:
     """Write a small file beside its place and move it there once it is whole.
 
     Raises:
-        OSError: The folder cannot be written to, or the disk is full.
+        OutputError: The folder cannot be written to, or the disk is full.
     """
     partial = partial_path(path)
     try:
@@ -147,6 +149,9 @@ def write_text_atomically(path: Path, text: str) -> None:
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
+    except OSError as exc:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise OutputError(
+            f"{path}: cannot be written ({exc.strerror}); free some space or choose another folder."
+        ) from exc

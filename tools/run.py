@@ -156,9 +156,9 @@ def run(
     for line in left_out:
         teller.tell(Event("warning", line))
     result = teller.watch(options)
+    teller.conclude(result)
     if report is not None:
         write_report(report, build_report(result.figures))
-    teller.conclude(result)
     if not quiet:
         _print_summary(result, report)
     raise typer.Exit(result.exit_code)

@@ -2,10 +2,12 @@
 
 import json
 import os
+import resource
 
 import pytest
 from pydantic import ValidationError
 
+from stream.errors import OutputError
 from stream.outcome import Percentiles
 from stream.report import DROP_CAUSES, FrameCounts, Report, build_report, versions, write_report
 from tests.stream.snapshots import make_snapshot
@@ -98,9 +100,22 @@ def test_write_report_honours_the_users_file_mode_mask(tmp_path):
 
 def test_write_report_when_the_place_is_taken_by_a_folder_leaves_no_partial_file(tmp_path):
     (tmp_path / "r.json").mkdir()
-    with pytest.raises(OSError, match=r"r\.json"):
+    with pytest.raises(OutputError, match=r"r\.json: cannot be written \(Is a directory\)"):
         write_report(tmp_path / "r.json", build_report(make_snapshot()))
     assert [path.name for path in tmp_path.iterdir()] == ["r.json"]
+
+
+def test_write_report_when_there_is_no_room_keeps_the_old_one(tmp_path):
+    (tmp_path / "r.json").write_text("old")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+    try:
+        with pytest.raises(OutputError, match=r"r\.json: cannot be written \(File too large\)"):
+            write_report(tmp_path / "r.json", build_report(make_snapshot()))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [path.name for path in tmp_path.iterdir()] == ["r.json"]
+    assert (tmp_path / "r.json").read_text() == "old"
 
 
 def test_versions_name_what_the_figures_depend_on():
