@@ -9,20 +9,14 @@ import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from stream.errors import OutputError
 from stream.outcome import Snapshot, StageFigures
 from stream.output import partial_path
-
-DropCause = Literal[
-    "stale", "queue_full", "decode_error", "source_reset", "worker_restart", "shutdown"
-]
-"""Why a captured frame was not delivered. The list is closed: every drop has one of these."""
-
-DROP_CAUSES: tuple[DropCause, ...] = get_args(DropCause)
+from stream.page import DropCause
 
 VERSIONED_PACKAGES = ("maskstream", "numpy", "opencv-python", "av", "openvino")
 

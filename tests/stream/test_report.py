@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from stream.errors import OutputError
 from stream.outcome import Percentiles
-from stream.report import DROP_CAUSES, FrameCounts, Report, build_report, versions, write_report
+from stream.report import FrameCounts, Report, build_report, versions, write_report
 from tests.stream.snapshots import make_snapshot
 
 
@@ -18,12 +18,6 @@ def test_a_drop_without_a_known_cause_is_refused():
         FrameCounts.model_validate(
             {"captured": 1, "delivered": 0, "dropped": {"tired": 1}, "in_flight": 0}
         )
-
-
-def test_the_causes_are_the_six_of_the_design():
-    assert set(DROP_CAUSES) == {
-        "stale", "queue_full", "decode_error", "source_reset", "worker_restart", "shutdown",
-    }  # fmt: skip
 
 
 def test_a_report_has_the_snapshot_s_figures():
