@@ -37,7 +37,10 @@ ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on from the fol
 NetworkOption = Annotated[str, typer.Option(rich_help_panel=_NETWORK, help="Of the family.")]
 InputSizeOption = Annotated[
     int | None,
-    typer.Option(rich_help_panel=_NETWORK, help="Side of the input in pixels, a multiple of 32."),
+    typer.Option(
+        rich_help_panel=_NETWORK,
+        help="Side of the input in pixels, a multiple of 32; may change with --resume.",
+    ),
 ]
 BackboneOption = Annotated[
     Path | None,

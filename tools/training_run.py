@@ -2,7 +2,7 @@
 
 import pickle
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -93,7 +93,14 @@ def _card(request: Request, sets: list[CocoSet]) -> RunCard:
                 f"{request.folder}: its run learns {_listed(card.class_names)}; the annotations "
                 f"have {_listed(class_names)}."
             )
-        return card
+        if request.input_size in (None, card.network.input_size):
+            return card
+        # The network is convolutional, so a run may begin small and quick and end at full size.
+        network = choose_network(
+            card.network.name, class_count=len(class_names), input_size=request.input_size
+        )
+        command = (*card.command, "&&", "maskstream", *sys.argv[1:])
+        return replace(card, network=network, command=command)
     return RunCard(
         network=choose_network(
             request.network, class_count=len(class_names), input_size=request.input_size

@@ -74,6 +74,24 @@ def test_a_run_goes_on_from_its_checkpoint_with_its_own_network(maskstream, run_
     assert read_run_card(run_folder).network.input_size == 64
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_run_goes_on_at_another_size_when_that_is_asked_for(maskstream, run_folder, shapes):
+    begun = read_run_card(run_folder)
+    iterations = len((run_folder / "log.jsonl").read_text().splitlines()) + 1
+    done = maskstream(
+        "train", shapes, "-o", run_folder, "--iterations", iterations, "--resume",
+        "--batch", 2, "--workers", 0, "--input-size", 96, timeout_s=150,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    card = read_run_card(run_folder)
+    assert card.network.input_size == 96
+    assert card.network.prior_scales[0][0] == begun.network.prior_scales[0][0] * 96 / 64
+    # What was typed the first time and now, so that the whole run can be repeated.
+    assert card.command[: len(begun.command)] == begun.command
+    assert "--resume" in card.command[len(begun.command) :]
+
+
 def refused(done) -> str:
     """The one line of a command that was refused."""
     assert (done.returncode, done.stdout) == (2, "")
