@@ -180,6 +180,14 @@ class Stage:
         self.page.sample_usage(now_ns, is_due=True)
         self.control.send(word)
 
+    def close(self) -> None:
+        """Close this process's ends of all channels."""
+        setup = self.setup
+        for end in (*setup.inputs, *setup.outputs, setup.credit_in, setup.credit_out):
+            if end is not None:
+                end.close()
+        self.control.close()
+
     def last_word(self) -> ControlMessage:
         """Returns the word of a body that returned."""
         return ControlMessage("done", facts=self._facts)
@@ -204,6 +212,7 @@ def run_stage(setup: StageSetup) -> None:
         word = _word_for(setup.label, exc)
         exit_code = word.exit_code
     stage.finish(word)
+    stage.close()
     sys.exit(exit_code)
 
 

@@ -117,6 +117,8 @@ def test_the_file_is_finished_when_the_supervisor_is_killed(tmp_path, name):
         time.sleep(0.5)
         os.kill(command.process.pid, signal.SIGKILL)
         assert wait_until_gone(pids.values(), 2) == []
+        assert command.process.stderr is not None
+        assert command.process.stderr.read() == ""
     finally:
         command.close()
     assert sorted(tmp_path.iterdir()) == [out]
