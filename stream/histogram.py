@@ -14,6 +14,15 @@ _OCTAVES = 28
 BUCKET_COUNT = _STEPS_PER_OCTAVE * _OCTAVES
 """Buckets of a histogram: 1.02 us to 275 s, each 4.4 % wider than the one before."""
 
+_EVERY = _STEPS_PER_OCTAVE // 2
+_BOUND_BUCKETS = range(5 * _STEPS_PER_OCTAVE, 26 * _STEPS_PER_OCTAVE + 1, _EVERY)
+BOUNDS_S = tuple(
+    float(f"{2 ** (_FLOOR_LOG2_NS + bucket / _STEPS_PER_OCTAVE) / 1e9:.4g}")
+    for bucket in _BOUND_BUCKETS
+)
+"""Of a coarser histogram for others' eyes: 33 us to 69 s, two to a doubling."""
+_MIDDLES_S = 2 ** (_FLOOR_LOG2_NS + (np.arange(BUCKET_COUNT) + 0.5) / _STEPS_PER_OCTAVE) / 1e9
+
 
 class Histogram:
     """Durations counted in log-spaced buckets, in memory that others may read."""
@@ -73,3 +82,22 @@ def percentiles_ns(counts: NDArray[np.uint64], *shares: float) -> list[float | N
         inside = (rank - before) / int(counts[bucket])
         result.append(2 ** (_FLOOR_LOG2_NS + (bucket + inside) / _STEPS_PER_OCTAVE))
     return result
+
+
+def at_most(counts: NDArray[np.uint64]) -> tuple[int, ...]:
+    """Returns how many durations lie below each of ``BOUNDS_S``, then how many there are.
+
+    Args:
+        counts: (BUCKET_COUNT,), of one histogram.
+    """
+    ends = np.cumsum(counts)
+    return (*(int(ends[bucket - 1]) for bucket in _BOUND_BUCKETS), int(ends[-1]))
+
+
+def sum_s(counts: NDArray[np.uint64]) -> float:
+    """Returns the sum of the durations, each taken for the middle of its bucket: within 2.2 %.
+
+    Args:
+        counts: (BUCKET_COUNT,), of one histogram.
+    """
+    return float(counts @ _MIDDLES_S)

@@ -28,6 +28,16 @@ class Percentiles:
 
 
 @dataclass(frozen=True, slots=True)
+class Durations:
+    """A distribution of durations, as counters that only grow."""
+
+    counts: tuple[int, ...] = ()
+    """How many took at most each of ``histogram.BOUNDS_S``, then how many there were in all."""
+    sum_s: float = 0.0
+    """Of all of them together, within 2.2 %."""
+
+
+@dataclass(frozen=True, slots=True)
 class FrameTally:
     """Where the captured frames are."""
 
@@ -80,6 +90,12 @@ class StageFigures:
     rss_bytes: int
     """Resident memory when last looked at; the shared slots that it touched are in it."""
     rss_peak_bytes: int
+    dropped: dict[str, int] = field(default_factory=dict)
+    """Frames that this stage left out, by cause; only causes that occurred."""
+    wait: Durations = field(default_factory=Durations)
+    """What ``wait_ms`` is drawn from."""
+    work: Durations = field(default_factory=Durations)
+    total: Durations = field(default_factory=Durations)
 
 
 @dataclass(frozen=True, slots=True)

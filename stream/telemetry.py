@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from stream.frame import Holder
-from stream.histogram import BUCKET_COUNT, Histogram, percentiles_ns
+from stream.histogram import BUCKET_COUNT, Histogram, at_most, percentiles_ns, sum_s
 from stream.outcome import (
+    Durations,
     EngineInfo,
     FrameTally,
     Percentiles,
@@ -142,6 +143,10 @@ class Telemetry:
             start_cpu_s=page.start_cpu_s,
             rss_bytes=page.rss_bytes,
             rss_peak_bytes=page.rss_peak_bytes,
+            dropped={str(cause): count for cause, count in page.dropped().items()},
+            wait=_durations(page.wait),
+            work=_durations(page.work),
+            total=_durations(page.total),
         )
 
     def _queue_depth(self, subject: Subject, *, is_busy: bool) -> int:
@@ -206,3 +211,8 @@ def _percentiles(histograms: Sequence[Histogram]) -> Percentiles:
         counts += histogram.counts()
     values = percentiles_ns(counts, 0.50, 0.95, 0.99)
     return Percentiles(*(None if value is None else value / 1e6 for value in values))
+
+
+def _durations(histogram: Histogram) -> Durations:
+    counts = histogram.counts()
+    return Durations(at_most(counts), sum_s(counts))

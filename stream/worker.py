@@ -64,7 +64,7 @@ class Worker:
         self._process = context.Process(
             target=run_stage, args=(setup,), name=setup.label, daemon=True
         )
-        with _apart_from_caller():
+        with apart_from_caller():
             self._process.start()
         theirs.close()
         self.pid = self._process.pid or 0
@@ -129,7 +129,7 @@ class Worker:
 
 
 @contextmanager
-def _apart_from_caller() -> Iterator[None]:
+def apart_from_caller() -> Iterator[None]:
     """While a process is spawned, keep the caller's peculiarities out of it.
 
     - Interruptions are blocked, and so in the child until it has said that it ignores them.

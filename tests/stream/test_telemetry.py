@@ -157,3 +157,17 @@ def test_a_line_that_moves_is_not_stalled(line):
     for second in range(0, 40, 4):
         subjects[3].page.count_given()
         assert watch.look(subjects, float(second)) is None
+
+
+def test_a_stage_shows_its_own_drops_and_distributions(line):
+    subjects, _, telemetry = line
+    page = subjects[0].page
+    page.count_dropped("stale")
+    for _ in range(3):
+        page.work.record(10 * MS)
+    telemetry.begin(100.0)
+    capture = telemetry.snapshot("running", 101.0).stages[0]
+    assert capture.dropped == {"stale": 1}
+    assert (capture.work.counts[0], capture.work.counts[-1]) == (0, 3)
+    assert capture.work.sum_s == pytest.approx(0.030, rel=0.022)
+    assert set(capture.wait.counts) == {0}
