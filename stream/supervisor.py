@@ -224,10 +224,12 @@ class _Supervisor:
             for worker in late:
                 worker.kill()
             return
-        first = next((worker for worker in late if not worker.is_ready), late[0])
-        text = f"{first.label}: not ready after {self._times.start_s:.0f} s."
-        self._failure = Failure(first.label, text)
-        self._stop(now_s)
+        unready = [worker for worker in late if not worker.is_ready]
+        if unready:
+            label = unready[0].label
+            text = f"{label}: not ready after {self._times.start_s:.0f} s."
+            self._failure = Failure(label, text)
+            self._stop(now_s)
 
     def _drain(self, now_s: float) -> None:
         """Let the line run empty; where nothing flows yet, there is nothing to wait for."""
