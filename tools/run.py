@@ -10,12 +10,20 @@ import typer
 from engines import read_manifest, resolve_engine
 from stream.errors import OutputError
 from stream.options import NULL_OUTPUT, ColorBy, Policy, RunOptions, StyleOptions
-from stream.outcome import Event, RunResult
+from stream.outcome import Event, RunResult, Snapshot
+from stream.outlets import OutletOptions, Outlets
 from stream.progress import View, open_view
 from stream.report import build_report, write_report
 from stream.source import expand_sources
 from stream.supervisor import run_pipeline
 from tools.checks import check_backend, check_outputs, class_ids_of
+from tools.outlet_options import (
+    EncodingOption,
+    HttpOption,
+    PublicOption,
+    TelemetryOption,
+    TokenFileOption,
+)
 
 _OUTPUT = "Output"
 _ENGINE = "Engine"
@@ -127,6 +135,11 @@ def run(
     classes: ClassesOption = None,
     policy: PolicyOption = None,
     max_frames: MaxFramesOption = None,
+    telemetry: TelemetryOption = None,
+    telemetry_format: EncodingOption = "json",
+    telemetry_public: PublicOption = False,
+    status_http: HttpOption = None,
+    status_token_file: TokenFileOption = None,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
 ) -> None:
@@ -149,13 +162,21 @@ def run(
         max_frames=max_frames,
         style=StyleOptions(color_by=color_by, display_fps=display_fps),
     )
+    outlets = OutletOptions(
+        telemetry=telemetry,
+        encoding=telemetry_format,
+        is_public=telemetry_public,
+        http=status_http,
+        token_file=status_token_file,
+    )
     options.check()
+    outlets.check()
     check_outputs(options, report)
     options = replace(options, class_ids=_check_engine(options, classes))
     teller = _Teller(open_view(is_quiet=quiet), is_verbose=verbose)
     for line in left_out:
         teller.tell(Event("warning", line))
-    result = teller.watch(options)
+    result = teller.watch(options, outlets)
     teller.conclude(result)
     if report is not None:
         write_report(report, build_report(result.figures))
@@ -192,11 +213,18 @@ class _Teller:
             stage = f"{event.stage}: " if event.stage and self._is_verbose else ""
             self._view.say(f"{stage}{event.text}")
 
-    def watch(self, options: RunOptions) -> RunResult:
+    def watch(self, options: RunOptions, outlet_options: OutletOptions) -> RunResult:
         """Run, with the figures on view; the last ones stay on it."""
+        outlets = Outlets(outlet_options, tell=self.tell)
+
+        def show(figures: Snapshot) -> None:
+            self._view.show(figures)
+            outlets.show(figures)
+
         try:
-            return run_pipeline(options, on_event=self.tell, on_tick=self._view.show)
+            return run_pipeline(options, on_event=self.tell, on_tick=show)
         finally:
+            outlets.close()
             self._view.close()
 
     def conclude(self, result: RunResult) -> None:
