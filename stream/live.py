@@ -1,0 +1,181 @@
+"""A live source: connected when it is there, reconnected for ever when it is not.
+
+A stream that states its length, such as a video on a web server, is read once and ends.
+
+The description is fixed before: the canvas must not depend on what a camera is set to when it
+comes back. A picture of another size begins a new epoch and is fitted into the canvas.
+
+``frames`` is read by one thread; ``stop`` and ``events`` may be called by another.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from functools import partial
+
+import av.error
+from av.video.frame import VideoFrame
+
+from stream.backoff import LONGEST_S, Backoff
+from stream.frame import Planes
+from stream.geometry import UPRIGHT, Placement, place
+from stream.live_clock import LIVE_TIME_BASE, LiveClock
+from stream.live_open import Link, LiveOptions, open_link
+from stream.live_packets import UNDECODABLE_MAX, packets_of
+from stream.picture import PictureConverter
+from stream.redact import shown
+from stream.source_types import DecodedFrame, SourceInfo, SourceProblem
+from stream.stream_facts import sample_aspect_of, time_base_of
+from stream.trouble import ANSWERS_NO, Trouble
+
+_HEALTHY_S = 10.0
+"""A connection that held for so long starts the waits anew."""
+_SOON_S = 1.0
+"""Longest wait for a source that is merely away: a look costs little, and it is wanted at once."""
+
+
+class LiveSource:
+    """A ``Source`` that never ends by itself. Connects when its frames are asked for."""
+
+    def __init__(self, uri: str, info: SourceInfo, *, options: LiveOptions, threads: int) -> None:
+        """Prepare to read ``uri`` into pictures as ``info`` says."""
+        self.info = info
+        self.decode_error_count = 0
+        """Frames that could not be decoded since the source was there first."""
+        self._uri = uri
+        self._options = options
+        self._threads = threads
+        self._stopped = threading.Event()
+        self._events: deque[str] = deque(maxlen=100)
+        self._clock = LiveClock()
+        self._backoff = Backoff()
+        self._converter = PictureConverter(info.color_range, info.color_matrix, threads)
+        self._shape: tuple[int, int] | None = None
+        self._epoch = -1
+        self._frame_count = 0
+        self._lost_s: float | None = None
+        self._told: str | None = None
+        self._told_notes = set(info.warnings)
+        self._error: SourceProblem | None = None
+
+    @property
+    def error(self) -> SourceProblem | None:
+        """Why a recording ended early; None for a live source: what is lost is waited for."""
+        return self._error
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What was known from the start; everything else is in ``events``."""
+        return self.info.warnings
+
+    def events(self) -> Iterator[str]:
+        """Yields what happened since the last call, one line each: lost why, back after what."""
+        with suppress(IndexError):
+            while True:
+                yield self._events.popleft()
+
+    def stop(self) -> None:
+        """Let ``frames`` end as soon as what it waits for is over, a read's timeout at most."""
+        self._stopped.set()
+
+    def close(self) -> None:
+        """Stop. The connection belongs to ``frames``, which closes it as it ends."""
+        self.stop()
+
+    def frames(self) -> Iterator[DecodedFrame]:
+        """Yields frames until ``stop``, over as many connections as it takes.
+
+        Raises:
+            Trouble: A recording cannot be opened.
+        """
+        while not self._stopped.is_set():
+            begun_s = time.monotonic()
+            try:
+                with closing(self._connect()) as link:
+                    yield from self._frames_of(link)
+                trouble = Trouble("ended", self._uri, "the stream ended")
+            except Trouble as exc:
+                trouble = exc
+            if self._stopped.is_set() or self._is_over(trouble):
+                return
+            self._note_lost(trouble)
+            if time.monotonic() - begun_s > _HEALTHY_S:
+                self._backoff.reset()
+            longest_s = LONGEST_S if trouble.kind in ANSWERS_NO else _SOON_S
+            self._stopped.wait(self._backoff.next_s(longest_s))
+
+    def _connect(self) -> Link:
+        link = open_link(self._uri, self._options, threads=self._threads)
+        self._events.extend(note for note in link.notes if note not in self._told_notes)
+        self._told_notes.update(link.notes)
+        return link
+
+    def _is_over(self, trouble: Trouble) -> bool:
+        """Whether a recording is at its end, regular or not."""
+        if self.info.duration_s is None:
+            return False
+        if trouble.kind != "ended":
+            self._error = SourceProblem(str(trouble), self._frame_count, self._clock.last_s)
+        return True
+
+    def _frames_of(self, link: Link) -> Iterator[DecodedFrame]:
+        self._clock.reconnect()
+        frame_count = 0
+        for packet_number, packet in enumerate(packets_of(link, self._stopped.is_set)):
+            try:
+                frames = packet.decode()
+            except av.error.FFmpegError:
+                # Before its first whole picture every stream joined midway looks damaged.
+                self.decode_error_count += frame_count > 0
+                frames = []
+            for frame in frames:
+                if not frame_count:
+                    self._note_back()
+                frame_count += 1
+                self._frame_count += 1
+                yield self._delivered(frame, link)
+            if not frame_count and packet_number >= UNDECODABLE_MAX:
+                raise Trouble("unsupported", self._uri, "its video cannot be decoded")
+
+    def _delivered(self, frame: VideoFrame, link: Link) -> DecodedFrame:
+        aspect = sample_aspect_of(link.stream, [])
+        if (frame.width, frame.height) != self._shape:
+            self._shape = (frame.width, frame.height)
+            self._epoch += 1
+            canvas = (self.info.width, self.info.height)
+            self._placement = place(frame.width, frame.height, aspect, UPRIGHT, canvas)
+        timestamp = frame.dts if frame.pts is None else frame.pts
+        return DecodedFrame(
+            pts=self._clock.next(timestamp, time_base_of(link.stream), time.monotonic()),
+            time_base=LIVE_TIME_BASE,
+            epoch=self._epoch,
+            width=frame.width,
+            height=frame.height,
+            writer=partial(self._write, frame, self._placement),
+        )
+
+    def _write(self, frame: VideoFrame, placement: Placement, planes: Planes) -> None:
+        try:
+            self._converter.write(frame, UPRIGHT, placement, planes)
+        except av.error.FFmpegError as exc:
+            text = f"pictures of format {frame.format.name} cannot be converted"
+            raise Trouble("unsupported", self._uri, text) from exc
+
+    def _note_lost(self, trouble: Trouble) -> None:
+        """Tell that the source is away: once, and again when the reason is another."""
+        if self._lost_s is None:
+            self._lost_s = time.monotonic()
+        if trouble.found != self._told:
+            self._told = trouble.found
+            text = str(trouble).rstrip(".")
+            self._events.append(f"{text}; trying again until it is there.")
+
+    def _note_back(self) -> None:
+        if self._lost_s is not None:
+            away_s = time.monotonic() - self._lost_s
+            self._events.append(f"{shown(self._uri)}: back after {away_s:.1f} s.")
+        self._lost_s = self._told = None

@@ -1,0 +1,164 @@
+"""Opening a live source once: a stream on the network, or a camera on this machine.
+
+FFmpeg waits for ever unless it is told otherwise, and each protocol has another option for it;
+so the time is limited from outside as well, for opening and for each read.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import urlsplit
+
+import av
+import av.error
+from av.codec.context import ThreadType
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from stream import camera
+from stream.errors import ConfigError
+from stream.redact import Address, resolve, shown
+from stream.trouble import Trouble, trouble_of
+
+RtspTransport = Literal["tcp", "udp"]
+
+_SCHEMES = ("http", "https", "rtmp", "rtmps", "rtp", "rtsp", "rtsps", "tcp", "udp")
+_SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
+_READ_S = 1.0
+_HTTP_READ_S = 10.0
+"""A playlist's next segment may be that far off."""
+_OPEN_S = 5.0
+_LOW_DELAY_FLAG = 0x80000
+"""AV_CODEC_FLAG_LOW_DELAY: a frame leaves the decoder as soon as it is whole."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveOptions:
+    """How live sources are read."""
+
+    rtsp_transport: RtspTransport = "tcp"
+    """TCP loses nothing and passes firewalls; UDP does not wait for what is lost."""
+    timeout_s: float | None = None
+    """How long a source may be silent before it counts as lost; None: 1 s, http 10 s."""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """An open connection to a live source; whoever opened it closes it."""
+
+    uri: str
+    """As the user gave it."""
+    container: InputContainer
+    stream: VideoStream
+    address: Address
+    read_timeout_s: float
+    notes: tuple[str, ...] = ()
+    """What the source was asked for and what it gives, one line each."""
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.container.close()
+
+
+def is_live(uri: str) -> bool:
+    """Whether ``uri`` names a camera or an address."""
+    return camera.is_camera(uri) or _SCHEME.match(uri) is not None
+
+
+def check_live(uri: str) -> None:
+    """Check what can be checked without opening anything.
+
+    Raises:
+        ConfigError: No such kind of stream, an unset variable, or camera options that make no
+            sense.
+    """
+    if camera.is_camera(uri):
+        camera.parse_camera(uri)
+        return
+    match = _SCHEME.match(uri)
+    scheme = match[1].lower() if match else ""
+    if scheme not in _SCHEMES:
+        raise ConfigError(
+            f"{shown(uri)}: no stream of kind {scheme!r} can be read; use one of "
+            f"{', '.join(_SCHEMES)}, a camera such as /dev/video0, or a file."
+        )
+    resolve(uri)
+
+
+def open_link(uri: str, options: LiveOptions, *, threads: int) -> Link:
+    """Returns the connection to ``uri``, which the caller closes. Blocks for seconds at most.
+
+    Raises:
+        Trouble: It cannot be opened now.
+        ConfigError: It never can.
+    """
+    if camera.is_camera(uri):
+        opened = camera.open_camera(uri)
+        link = Link(
+            uri, opened.container, opened.stream, Address(uri, ()), options.timeout_s or _READ_S,
+            notes=opened.notes,
+        )  # fmt: skip
+    else:
+        link = _open_address(uri, options)
+    context = link.stream.codec_context
+    context.thread_count = threads
+    # Threads on frames would each hold one back; slices of one frame do not.
+    context.thread_type = ThreadType.SLICE
+    context.flags |= _LOW_DELAY_FLAG
+    return link
+
+
+def _open_address(uri: str, options: LiveOptions) -> Link:
+    address = resolve(uri)
+    scheme = urlsplit(address.opened).scheme.lower()
+    default_s = _HTTP_READ_S if scheme.startswith("http") else _READ_S
+    read_s = options.timeout_s or default_s
+    open_s = max(_OPEN_S, default_s) if options.timeout_s is None else 2 * options.timeout_s
+    begun_s = time.monotonic()
+    try:
+        container = av.open(
+            address.opened,
+            options=_protocol_options(scheme, options.rtsp_transport, open_s),
+            timeout=(open_s, read_s),
+            metadata_errors="replace",
+        )
+    except (av.error.FFmpegError, ValueError) as exc:
+        waited_s = time.monotonic() - begun_s
+        trouble = trouble_of(exc, uri, address, waited_s=waited_s, timeout_s=open_s)
+        raise trouble from None  # FFmpeg's own names the address with its password
+    try:
+        return Link(uri, container, _video_of(container, uri), address, read_s)
+    except BaseException:
+        container.close()
+        raise
+
+
+def _protocol_options(scheme: str, transport: RtspTransport, open_s: float) -> dict[str, str]:
+    limit_us = str(round(open_s * 1e6))
+    common = {"fflags": "nobuffer", "flags": "low_delay", "rw_timeout": limit_us}
+    if scheme.startswith("rtsp"):
+        # What the server describes is enough: looking at a second of video would cost that second.
+        quick = {"analyzeduration": "0", "probesize": "32"}
+        return {
+            "fflags": "nobuffer", "flags": "low_delay", "timeout": limit_us,
+            "rtsp_transport": transport, **quick,
+        }  # fmt: skip
+    probing = {"analyzeduration": "1000000", "probesize": "1000000"}
+    if scheme.startswith("rtmp"):
+        return {**common, **probing, "rtmp_live": "live"}
+    return {**common, **probing}
+
+
+def _video_of(container: InputContainer, uri: str) -> VideoStream:
+    stream = container.streams.best("video") or next(iter(container.streams.video), None)
+    if stream is None:
+        raise Trouble("no_video", uri, "the stream has no picture", "choose one that has")
+    if not isinstance(stream, VideoStream) or stream.codec_context is None:
+        raise Trouble(
+            "unsupported", uri, "its video is in a codec that nothing here can decode",
+            "set the camera to H.264 or H.265",
+        )  # fmt: skip
+    return stream
