@@ -159,6 +159,6 @@ def _listen(address: HttpAddress) -> socket.socket:
         return socket.create_server((address.host, address.port), family=family, backlog=_BACKLOG)
     except OSError as exc:
         raise ConfigError(
-            f"--status-http: {address.shown} cannot be taken ({exc.strerror}); use another address "
-            "or port."
+            f"--status-http: {address.shown} cannot be taken ({os.strerror(exc.errno or 0)}); "
+            "use another address or port."
         ) from exc

@@ -82,7 +82,9 @@ class Outlets:
         now_s = time.monotonic()
         if not self._outlets or (now_s < self._due_s and figures.state == self._state):
             return
-        self._due_s = max(self._due_s + PERIOD_S, now_s)
+        # A tick that comes a little late does not put off all that follow.
+        is_on_time = self._due_s <= now_s < self._due_s + PERIOD_S
+        self._due_s = (self._due_s if is_on_time else now_s) + PERIOD_S
         self._state = figures.state
         status = build_status(figures)
         for outlet in self._outlets:

@@ -115,8 +115,8 @@ class Publisher:
         except zmq.ZMQError as exc:
             self._release()
             raise ConfigError(
-                f"{endpoint.address}: cannot be taken ({exc.strerror}); use another endpoint, such "
-                f"as {EXAMPLES}."
+                f"{endpoint.address}: cannot be taken ({zmq.strerror(exc.errno or 0)}); "
+                f"use another endpoint, such as {EXAMPLES}."
             ) from exc
 
     def publish(self, status: Status) -> None:
