@@ -11,7 +11,8 @@ import typer
 
 from engines.errors import EngineError
 from stream.errors import StreamError
-from tools import bench, engines_list, evaluate, export, run, train_engine
+from stream.redact import hide_from_process_list, scrubbed
+from tools import bench, engines_list, evaluate, export, run, top, train_engine
 from train.errors import TrainError
 
 EXIT_USAGE = 2
@@ -26,6 +27,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("run")(run.run)
+app.command("top")(top.top)
 app.command("engines")(engines_list.engines)
 app.command("train")(train_engine.train)
 app.command("eval")(evaluate.evaluate)
@@ -53,6 +55,7 @@ def _common(
 
 def main() -> None:
     """Run the command line and leave with its exit code."""
+    hide_from_process_list(sys.argv[1:])
     sys.exit(run_command_line(sys.argv[1:]))
 
 
@@ -69,7 +72,7 @@ def run_command_line(arguments: list[str]) -> int:
             print(_usage_line(exc), file=sys.stderr)
         return exc.exit_code
     except StreamError as exc:
-        print(f"maskstream: {exc}", file=sys.stderr)
+        print(f"maskstream: {scrubbed(str(exc))}", file=sys.stderr)
         return exc.exit_code
     except (EngineError, TrainError) as exc:
         print(f"maskstream: {exc}", file=sys.stderr)
@@ -82,5 +85,6 @@ def _usage_line(exc: typer.TyperException) -> str:
     """Return what is wrong with a command line, and where its options are listed, in one line."""
     context = getattr(exc, "ctx", None)
     command = "maskstream" if context is None else context.command_path
-    reason = " ".join(exc.format_message().replace("Value error, ", "").split()).rstrip(".")
+    message = scrubbed(exc.format_message())
+    reason = " ".join(message.replace("Value error, ", "").split()).rstrip(".")
     return f"{command}: {reason}{' ' if reason.endswith('?') else '; '}see {command} --help."
