@@ -116,7 +116,7 @@ QuietOption = Annotated[
     bool, typer.Option("--quiet", "-q", help="Show nothing but warnings and errors.")
 ]
 VerboseOption = Annotated[
-    bool, typer.Option("--verbose", "-v", help="Show what each stage says of itself.")
+    bool, typer.Option("--verbose", "-v", help="Name the stage with what it says.")
 ]
 
 
@@ -173,7 +173,7 @@ def run(
     outlets.check()
     check_outputs(options, report)
     options = replace(options, class_ids=_check_engine(options, classes))
-    teller = _Teller(open_view(is_quiet=quiet), is_verbose=verbose)
+    teller = _Teller(open_view(is_quiet=quiet), is_quiet=quiet, is_verbose=verbose)
     for line in left_out:
         teller.tell(Event("warning", line))
     result = teller.watch(options, outlets)
@@ -201,14 +201,15 @@ def _check_engine(options: RunOptions, classes: str | None) -> frozenset[int] | 
 class _Teller:
     """Tells on standard error what happens, each thing once."""
 
-    def __init__(self, view: View, *, is_verbose: bool) -> None:
+    def __init__(self, view: View, *, is_quiet: bool, is_verbose: bool) -> None:
         self._view = view
+        self._is_quiet = is_quiet
         self._is_verbose = is_verbose
         self._told: set[str] = set()
 
     def tell(self, event: Event) -> None:
         """Show an event that is worth it."""
-        if self._is_verbose or event.kind == "warning":
+        if event.kind == "warning" or not self._is_quiet:
             self._told.add(event.text)
             stage = f"{event.stage}: " if event.stage and self._is_verbose else ""
             self._view.say(f"{stage}{event.text}")
