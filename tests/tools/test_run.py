@@ -184,8 +184,8 @@ def test_an_interrupted_run_finishes_its_files_and_ends_with_130(engine, tmp_pat
     stdout, stderr = process.communicate(timeout=20)
     assert process.returncode == 130
     last = stderr.splitlines()[-1]
-        assert re.fullmatch(r"maskstream: interrupted: \d+ frames were delivered\.", last)
-        assert "Traceback" not in stderr
+    assert re.fullmatch(r"maskstream: interrupted: \d+ frames were delivered\.", last)
+    assert "Traceback" not in stderr
     frames = json.loads((tmp_path / "r.json").read_text())["frames"]
     assert frames["captured"] == frames["delivered"] > 0
     assert stdout.splitlines()[1:] == ["o.mp4", "o.ndjson", "r.json"]
