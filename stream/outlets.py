@@ -66,6 +66,8 @@ class Outlets:
             ConfigError: One cannot be had.
         """
         options.check()
+        self.url: str | None = None
+        """Where pages are served; None where they are not."""
         self._outlets: list[_Outlet] = []
         self._due_s = 0.0
         self._state: RunState | None = None
@@ -116,4 +118,5 @@ class Outlets:
             parse_address(address), token=token, warn=lambda text: tell(Event("warning", text))
         )
         self._outlets.append(server)
-        tell(Event("info", f"figures at {server.url}/metrics, /status and /healthz"))
+        self.url = server.url
+        tell(Event("info", f"figures at {self.url}/metrics, /status and /healthz"))

@@ -52,8 +52,8 @@ def test_a_run_is_heard_and_asked_while_it_goes_on(tmp_path):
     endpoint = f"ipc://{tmp_path}/own/figures"
     told: list[Event] = []
     outlets = Outlets(OutletOptions(telemetry=endpoint, http="127.0.0.1:0"), tell=told.append)
-    url = told[0].text.removeprefix("figures at ").partition("/metrics")[0]
-    listener = Listener(endpoint, url)
+    assert told[0].text == f"figures at {outlets.url}/metrics, /status and /healthz"
+    listener = Listener(endpoint, str(outlets.url))
     listener.start()
     asked = options("fake:frames=200&period_ms=20", "fake:frames=200&period_ms=20")
     try:
