@@ -114,8 +114,9 @@ def open_camera(uri: str) -> OpenedCamera:
     if asked.format is not None:
         options["input_format"] = FORMATS[asked.format]
     try:
+        # For the container alone: a decoder would take the size for the one that is delivered.
         container = av.open(
-            asked.device, format="v4l2", options=options, timeout=(_OPEN_S, _OPEN_S)
+            asked.device, format="v4l2", container_options=options, timeout=(_OPEN_S, _OPEN_S)
         )
     except (av.error.FFmpegError, ValueError) as exc:
         raise _trouble(uri, asked, exc) from exc

@@ -2,23 +2,29 @@
 
 With policy ``block`` a decoded frame waits for a free slot, so nothing is lost and the source is
 read no faster than the line works. With ``latest`` a second thread goes on reading and keeps only
-its newest frame while no slot is free; the others are counted as ``stale``.
+its newest frame while no slot is free; the others are counted as ``stale``. A live source is read
+by a second thread either way: it may stay away, and the stage has to hear that the run ends.
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from stream import source
 from stream.credits import FreeSlots
 from stream.frame import PIXEL_FORMAT_I420, Holder
+from stream.live import LiveSource
+from stream.live_open import LiveOptions
 from stream.mailbox import Captured, Mailbox, decode
 from stream.options import Policy
 from stream.slot import Slot
 from stream.source_types import Source, SourceInfo
 from stream.stages import Stage
 from stream.substitute import substitute
+
+_STOP_S = 1.5
+"""A live source whose connection is stuck for longer is left to end with the process."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,18 +37,22 @@ class CaptureSettings:
     max_frames: int | None
     threads: int
     """Of the decoder."""
+    info: SourceInfo | None = None
+    """What a live source was found to be; None for what is to be opened to find out."""
+    live: LiveOptions = field(default_factory=LiveOptions)
     opener: str | None = None
     """For tests: ``package.module:function`` instead of ``stream.source.open_source``."""
 
 
 def run(stage: Stage, settings: CaptureSettings) -> None:
     """Read the source into slots until its end, ``max_frames`` or a request to drain."""
-    reader = open_reader(settings.uri, threads=settings.threads, opener=settings.opener)
+    reader = _open(settings)
     try:
         stage.ready()
         slots = FreeSlots(stage)
         if slots.wait_for_go():
-            read = _read_latest if settings.policy == "latest" else _read_all
+            is_apart = settings.policy == "latest" or isinstance(reader, LiveSource)
+            read = _read_apart if is_apart else _read_all
             read(stage, slots, reader, settings)
         _tell_troubles(stage, reader)
         # Sound beyond the last frame belongs to the output only if the source came to its end.
@@ -52,6 +62,13 @@ def run(stage: Stage, settings: CaptureSettings) -> None:
         stage.end(0, captured=stage.page.taken, cause=cause)
     finally:
         reader.close()
+
+
+def _open(settings: CaptureSettings) -> Source:
+    """Returns the source; a live one may be away by now, and connects when its frames are read."""
+    if settings.info is None:
+        return open_reader(settings.uri, threads=settings.threads, opener=settings.opener)
+    return LiveSource(settings.uri, settings.info, options=settings.live, threads=settings.threads)
 
 
 def _tell_troubles(stage: Stage, reader: Source) -> None:
@@ -87,18 +104,58 @@ def _read_all(stage: Stage, slots: FreeSlots, reader: Source, settings: CaptureS
         stage.page.begin(captured.sequence + 1, time.monotonic_ns())
 
 
-def _read_latest(stage: Stage, slots: FreeSlots, reader: Source, settings: CaptureSettings) -> None:
-    mailbox = Mailbox(stage.page, reader, settings.max_frames)
+def _read_apart(stage: Stage, slots: FreeSlots, reader: Source, settings: CaptureSettings) -> None:
+    watch = _LiveWatch(stage, reader) if isinstance(reader, LiveSource) else None
+
+    def is_over() -> bool:
+        if watch is not None:
+            watch.look()
+        return slots.is_drain_asked()
+
+    mailbox = Mailbox(
+        stage.page,
+        reader,
+        settings.max_frames,
+        keeps_all=settings.policy == "block",
+        stop_s=None if watch is None else _STOP_S,
+    )
     mailbox.start()
     try:
-        while not slots.is_drain_asked():
+        while not is_over():
             slot = slots.take()
-            captured = None if slot is None else mailbox.take(slots.is_drain_asked)
+            captured = None if slot is None else mailbox.take(is_over)
             if slot is None or captured is None:
                 break
             _fill(stage, slot, captured, reader.info, settings.source_id)
     finally:
+        if watch is not None:
+            watch.stop()
         mailbox.stop()
+    if watch is not None:
+        watch.look()
+
+
+class _LiveWatch:
+    """Tells what happens to a live source. Not for its reading thread: a page has one writer."""
+
+    def __init__(self, stage: Stage, reader: LiveSource) -> None:
+        self._stage = stage
+        self._reader = reader
+        self._error_count = 0
+
+    def look(self) -> None:
+        """Tell what is new, and that the stage lives though nothing comes."""
+        for text in self._reader.events():
+            self._stage.tell(text)
+        for _ in range(self._reader.decode_error_count - self._error_count):
+            self._error_count += 1
+            self._stage.page.count_taken()
+            self._stage.page.count_dropped("decode_error")
+        self._stage.page.beat()
+
+    def stop(self) -> None:
+        """Let the reading end."""
+        self._reader.stop()
 
 
 def _fill(stage: Stage, slot: Slot, captured: Captured, info: SourceInfo, source_id: int) -> None:

@@ -1,10 +1,14 @@
-"""The newest frame of a source that is read on and on, whatever the line behind it does."""
+"""A source that is read by a thread of its own, so that nobody waits for it without end.
+
+The thread reads on and on and keeps only the newest frame, or, where none may be left out, waits
+until the one that it has is taken.
+"""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
 from stream.page import StagePage
@@ -24,7 +28,7 @@ class Captured:
     decode_ns: int
 
 
-def decode(reader: Source, max_frames: int | None) -> Iterator[Captured]:
+def decode(reader: Source, max_frames: int | None) -> Generator[Captured]:
     """Yields the source's frames with their numbers and the time that each took to decode."""
     begun_ns = time.monotonic_ns()
     for sequence, frame in enumerate(reader.frames()):
@@ -38,9 +42,28 @@ def decode(reader: Source, max_frames: int | None) -> Iterator[Captured]:
 class Mailbox:
     """The newest frame of a source that is read by a thread of its own."""
 
-    def __init__(self, page: StagePage, reader: Source, max_frames: int | None) -> None:
-        """Read ``reader`` once started; what is left out is counted on ``page``."""
+    def __init__(
+        self,
+        page: StagePage,
+        reader: Source,
+        max_frames: int | None,
+        *,
+        keeps_all: bool = False,
+        stop_s: float | None = None,
+    ) -> None:
+        """Read ``reader`` once started; what is left out is counted on ``page``.
+
+        Args:
+            page: Of the capture stage.
+            reader: Closed by its owner, after ``stop``.
+            max_frames: Frames to read at most.
+            keeps_all: Whether reading waits for each frame to be taken.
+            stop_s: How long ``stop`` waits for the reading thread, which a connection may hold
+                up; None waits for as long as it takes.
+        """
         self._page = page
+        self._keeps_all = keeps_all
+        self._stop_s = stop_s
         self._frames = decode(reader, max_frames)
         self._stale_count = 0
         self._changed = threading.Condition()
@@ -71,13 +94,14 @@ class Mailbox:
                     return None
                 self._changed.wait(_WAKE_S)
             newest, self._newest = self._newest, None
+            self._changed.notify()
             self._count_stale()
             return newest
 
     def stop(self) -> None:
         """Stop reading; a frame that was read and not taken is counted as dropped."""
         self._is_stopped = True
-        self._thread.join()
+        self._thread.join(self._stop_s)
         self._count_stale()
         if self._newest is not None:
             self._page.count_taken()
@@ -87,13 +111,17 @@ class Mailbox:
         try:
             for captured in self._frames:
                 with self._changed:
+                    while self._keeps_all and self._newest is not None and not self._is_stopped:
+                        self._changed.wait(_WAKE_S)
+                    if self._is_stopped:
+                        break
                     self._stale_count += self._newest is not None
                     self._newest = captured
                     self._changed.notify()
-                if self._is_stopped:
-                    break
         except Exception as exc:  # noqa: BLE001 - carried to the thread that takes
             self._error = exc
+        finally:
+            self._frames.close()  # here, as nobody else may close a connection that is being read
         with self._changed:
             self._is_ended = True
             self._changed.notify()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from stream.errors import ConfigError
+from stream.live_open import LiveOptions
 
 Policy = Literal["block", "latest"]
 ColorBy = Literal["class", "instance"]
@@ -90,6 +91,7 @@ class RunOptions:
     """For all runtimes together; None takes the cores this process may use."""
     style: StyleOptions = field(default_factory=StyleOptions)
     codec: CodecOptions = field(default_factory=CodecOptions)
+    live: LiveOptions = field(default_factory=LiveOptions)
     times: TimeOptions = field(default_factory=TimeOptions)
     replaced: Mapping[str, str] = field(default_factory=dict)
     """For tests: ``engine``, ``source`` or ``writer`` -> ``package.module:function`` instead."""
@@ -107,6 +109,7 @@ class RunOptions:
         self._check_range("--score", self.score_min, 0, 1)
         self._check_range("--max-frames", self.max_frames, 1, None)
         self._check_range("--threads", self.threads, 1, None)
+        self._check_range("--source-timeout", self.live.timeout_s, 0.1, 3600)
         self._check_range("opacity", self.style.opacity, 0, 1)
         self._check_range("crf", self.codec.crf, 0, 51)
         # Fewer slots than a batch and its neighbours' hands would make every batch wait.

@@ -34,6 +34,7 @@ class _Page(ctypes.Structure):
         ("taken", ctypes.c_uint64),
         ("given", ctypes.c_uint64),
         ("dropped", ctypes.c_uint64 * len(DROP_CAUSES)),
+        ("beats", ctypes.c_uint64),
         ("busy_since_ns", ctypes.c_uint64),
         ("busy_item", ctypes.c_uint64),
         ("ready_ns", ctypes.c_uint64),
@@ -106,6 +107,10 @@ class StagePage:
         """Count a frame that goes no further."""
         self._data.dropped[DROP_CAUSES.index(cause)] += 1
 
+    def beat(self) -> None:
+        """Say that the stage waits for something that may stay away for as long as it likes."""
+        self._data.beats += 1
+
     def count_batch(self, size: int) -> None:
         """Count a batch of ``size`` frames."""
         self._data.batch_counts[min(size, _MAX_BATCH)] += 1
@@ -138,6 +143,11 @@ class StagePage:
     def given(self) -> int:
         """Frames that the stage gave on; for the sink, frames delivered."""
         return int(self._data.given)
+
+    @property
+    def beats(self) -> int:
+        """How often the stage said that it waits for something outside the line."""
+        return int(self._data.beats)
 
     @property
     def worked_ns(self) -> int:

@@ -15,9 +15,12 @@ from stream.capture import CaptureSettings, open_reader
 from stream.drawing import DrawStyle
 from stream.errors import ConfigError
 from stream.infer import InferSettings
+from stream.live_open import is_live
+from stream.live_start import find_live
 from stream.machine import ThreadBudget, available_cores, share_threads
 from stream.options import NULL_OUTPUT, RunOptions
 from stream.overlay import OverlaySettings
+from stream.redact import place_of
 from stream.sink import SinkSettings, VideoSettings
 from stream.slot import SlotLayout
 from stream.source_types import SourceInfo
@@ -68,8 +71,12 @@ class Plan:
         return _SETTINGS[kind](self, source_ids)
 
 
-def make_plan(options: RunOptions) -> Plan:
-    """Returns the plan of a run.
+def make_plan(options: RunOptions, *, on_note: Callable[[str], None] = lambda text: None) -> Plan:
+    """Returns the plan of a run. Waits where all of its sources are live and none is there.
+
+    Args:
+        options: What the run is asked to do.
+        on_note: Called with a line on each live source that is not there.
 
     Raises:
         ConfigError: An option is out of range, or the engine cannot be used.
@@ -79,7 +86,7 @@ def make_plan(options: RunOptions) -> Plan:
     engine_path, manifest = _find_engine(options)
     _check_classes(options, manifest)
     threads = share_threads(options.threads or available_cores(), len(options.sources))
-    infos = tuple(_probe(uri, options) for uri in options.sources)
+    infos = _describe_sources(options, on_note)
     return Plan(
         options=options,
         engine_path=engine_path,
@@ -113,9 +120,30 @@ def _check_classes(options: RunOptions, manifest: Manifest) -> None:
         )
 
 
+def _describe_sources(
+    options: RunOptions, on_note: Callable[[str], None]
+) -> tuple[SourceInfo, ...]:
+    """Returns what each source is; files first, as a wrong one is known at once."""
+    sources = range(len(options.sources))
+    live_ids = [i for i in sources if _is_live(options, options.sources[i])]
+    infos = {i: _probe(options.sources[i], options) for i in sources if i not in live_ids}
+    found = find_live(
+        [options.sources[i] for i in live_ids],
+        options.live,
+        has_others=bool(infos),
+        on_note=on_note,
+    )
+    infos.update(zip(live_ids, found, strict=True))
+    return tuple(infos[i] for i in sources)
+
+
+def _is_live(options: RunOptions, uri: str) -> bool:
+    return "source" not in options.replaced and is_live(uri)
+
+
 def _probe(uri: str, options: RunOptions) -> SourceInfo:
     # Opened here to size the pool and to refuse what cannot be read before anything starts; the
-    # capture stage opens it again. A live source that may block is to be probed in a process.
+    # capture stage opens it again.
     with closing(open_reader(uri, threads=1, opener=options.replaced.get("source"))) as reader:
         return reader.info
 
@@ -145,15 +173,20 @@ def _paths(
 
 def _stem(uri: str) -> str:
     """Returns a file name without suffix that tells the source."""
-    name = Path(uri.partition("?")[0].rstrip("/")).stem
+    place = place_of(uri).rstrip("/")
+    # A file's name is enough; an address is told apart by host and path, never by a password.
+    name = place if "://" in uri else Path(place).stem
     return "".join(c if c.isalnum() or c in "-_. " else "-" for c in name) or "source"
 
 
 def _capture(plan: Plan, source_ids: tuple[int, ...]) -> CaptureSettings:
-    info = plan.infos[source_ids[0]]
+    (source_id,) = source_ids
+    info, uri = plan.infos[source_id], plan.options.sources[source_id]
     return CaptureSettings(
-        uri=info.uri,
-        source_id=source_ids[0],
+        uri=uri,
+        source_id=source_id,
+        info=info if _is_live(plan.options, uri) else None,
+        live=plan.options.live,
         policy=plan.options.policy or ("latest" if info.kind == "live" else "block"),
         max_frames=plan.options.max_frames,
         threads=plan.threads.decoder,

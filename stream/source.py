@@ -1,7 +1,7 @@
 """What the user typed as SOURCE: which sources it means, and opening one.
 
-A source is a video file, ``synthetic:numbered?...`` or, later, something live. Folders and
-patterns stand for the files in them and are resolved by ``expand_sources``.
+A source is a video file, ``synthetic:numbered?...``, a camera or an address on the network. Folders
+and patterns stand for the files in them and are resolved by ``expand_sources``.
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from stream.errors import SourceError
+from stream.live import LiveSource
+from stream.live_open import LiveOptions, check_live, is_live
+from stream.live_start import probe
 from stream.source_types import DecodedFrame, Source, SourceInfo, SourceProblem
 from stream.synthetic import SCHEME, SyntheticSource
 from stream.video_file import VideoFile
@@ -35,7 +38,6 @@ VIDEO_SUFFIXES = frozenset({
 # fmt: on
 """What counts as a video in a folder. A file that is named itself may have any suffix."""
 
-_LIVE = re.compile(r"\d+|/dev/video\d+|[a-z][a-z0-9+.-]+://.*", re.IGNORECASE)
 _LISTED_MAX = 5
 
 
@@ -43,7 +45,8 @@ def open_source(uri: str, *, threads: int) -> Source:
     """Returns the opened source ``uri``, which the caller closes.
 
     Args:
-        uri: A video file or ``synthetic:...``.
+        uri: A video file, ``synthetic:...``, a camera or an address; the last two are asked at
+            once for what they look like.
         threads: For decoding, at least 1.
 
     Raises:
@@ -51,11 +54,9 @@ def open_source(uri: str, *, threads: int) -> Source:
     """
     if uri.startswith(SCHEME):
         return SyntheticSource(uri)
-    if _is_live(uri):
-        raise SourceError(
-            f"{uri}: a live source, which cannot be read yet; give a video file, a folder of "
-            "videos or synthetic:numbered."
-        )
+    if is_live(uri):
+        options = LiveOptions()
+        return LiveSource(uri, probe(uri, options), options=options, threads=threads)
     return VideoFile(uri, threads=threads)
 
 
@@ -63,16 +64,21 @@ def expand_sources(arguments: Iterable[str], *, left_out: list[str] | None = Non
     """Returns one source a line of the run: folders and patterns become the videos they hold.
 
     Args:
-        arguments: As typed: files, folders, patterns with ``*``, ``?`` or ``[``, ``synthetic:``.
+        arguments: As typed: files, folders, patterns with ``*``, ``?`` or ``[``, ``synthetic:``,
+            cameras, addresses.
         left_out: Takes one line for each folder or pattern that also holds other files.
 
     Raises:
         SourceError: A folder or a pattern holds no video, or nothing was given.
+        ConfigError: A live source is of no kind that can be read, or its options make no sense.
     """
     sources: list[str] = []
     for argument in arguments:
         path = Path(argument)
-        if argument.startswith(SCHEME) or _is_live(argument):
+        if argument.startswith(SCHEME):
+            sources.append(argument)
+        elif is_live(argument):
+            check_live(argument)
             sources.append(argument)
         elif path.is_dir():
             sources += _videos_of(argument, _files_in(path), "folder", left_out)
@@ -83,13 +89,10 @@ def expand_sources(arguments: Iterable[str], *, left_out: list[str] | None = Non
             sources.append(argument)  # missing or not: opening it says so best
     if not sources:
         raise SourceError(
-            "source: none was given; give a video file, a folder of videos or synthetic:numbered."
+            "source: none was given; give a video file, a folder of videos, a camera such as 0 or "
+            "an address such as rtsp://HOST/PATH."
         )
     return sources
-
-
-def _is_live(uri: str) -> bool:
-    return _LIVE.fullmatch(uri) is not None and not Path(uri).is_file()
 
 
 def _files_in(folder: Path) -> list[Path]:

@@ -24,6 +24,7 @@ from stream.errors import ChannelTimeout, PeerGone, StreamError
 from stream.frame import Holder
 from stream.page import StagePage
 from stream.pool import BufferPool
+from stream.redact import scrubbed
 from stream.slot import Slot
 
 IDLE_S = 1.0
@@ -76,9 +77,14 @@ class Stage:
         self.control.send(ControlMessage("ready", facts=facts))
 
     def note(self, text: str) -> None:
-        """Tell the user something although the run goes on."""
+        """Tell the user something although the run goes on; passwords in it are hidden."""
+        text = scrubbed(text)
         self.page.note(text)
         self.control.send(ControlMessage("note", text=text))
+
+    def tell(self, text: str) -> None:
+        """Tell the user something that may happen again and again; passwords in it are hidden."""
+        self.control.send(ControlMessage("note", text=scrubbed(text)))
 
     def add_facts(self, **facts: Any) -> None:
         """Add ``facts`` to the stage's last word."""
@@ -224,10 +230,10 @@ def _word_for(label: str, error: Exception) -> ControlMessage:
     if isinstance(error, PeerGone):
         return ControlMessage("cut_off", f"{label}: {error}", exit_code=_FAULT_EXIT_CODE)
     if isinstance(error, StreamError) and error.exit_code != _FAULT_EXIT_CODE:
-        return ControlMessage("failed", str(error), exit_code=error.exit_code)
+        return ControlMessage("failed", scrubbed(str(error)), exit_code=error.exit_code)
     return ControlMessage(
         "failed",
-        f"{label}: {type(error).__name__}: {error}".splitlines()[0],
-        "".join(traceback.format_exception(error)),
+        scrubbed(f"{label}: {type(error).__name__}: {error}".splitlines()[0]),
+        scrubbed("".join(traceback.format_exception(error))),
         _FAULT_EXIT_CODE,
     )

@@ -20,6 +20,8 @@ class Stall:
 class StallWatch:
     """Watches the stages' counts. A stage without input is not stalled; a line at rest is.
 
+    A line whose live source is away is not at rest: capture says again and again that it waits.
+
     The stage to blame is the one that has been at work on one item for longest; where none is at
     work, the last one in the frames' way that has not taken what was given to it.
     """
@@ -27,7 +29,7 @@ class StallWatch:
     def __init__(self, stall_s: float) -> None:
         """Call a line stalled after ``stall_s`` without any movement."""
         self._stall_s = stall_s
-        self._counts: list[tuple[str, int, int]] | None = None
+        self._counts: list[tuple[str, int, int, int]] | None = None
         self._moved_s = 0.0
 
     def look(self, subjects: Sequence[Subject], now_s: float) -> Stall | None:
@@ -37,7 +39,7 @@ class StallWatch:
             subjects: The stages that still run, in the frames' way.
             now_s: On the monotonic clock, as the pages' times are.
         """
-        counts = [(s.label, s.page.taken, s.page.given) for s in subjects]
+        counts = [(s.label, s.page.taken, s.page.given, s.page.beats) for s in subjects]
         if counts != self._counts:
             self._counts, self._moved_s = counts, now_s
         if now_s - self._moved_s < self._stall_s:
@@ -52,8 +54,9 @@ class StallWatch:
             return Stall(subject.label, text)
         if not subjects:
             return None
-        # Nobody works and nobody has ended: somebody does not take what lies ready.
-        idle = subjects[-1]
+        # Nobody works and nobody has ended: somebody does not take what lies ready. Where nothing
+        # does, all slots are free, and it is capture that does not fill them.
+        idle = subjects[0]
         for giver, taker in pairwise(subjects):
             if giver.page.given > taker.page.taken:
                 idle = taker

@@ -65,7 +65,7 @@ def run_pipeline(
     """
     if threading.current_thread() is not threading.main_thread():
         raise ConfigError("run_pipeline: called from a thread; it needs the main thread.")
-    plan = make_plan(options)
+    plan = make_plan(options, on_note=lambda text: on_event(Event("warning", text)))
     for info in plan.infos:
         for text in info.warnings:
             on_event(Event("warning", text))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from stream.errors import SourceError
+from stream.errors import ConfigError, SourceError
 from stream.source import expand_sources, open_source
 from stream.synthetic import SyntheticSource
 from stream.video_file import VideoFile
@@ -75,13 +75,34 @@ def test_no_source_at_all_is_refused():
         expand_sources([])
 
 
-@pytest.mark.parametrize("uri", ["rtsp://host/a", "http://host/v.mp4", "0", "/dev/video0"])
-def test_a_live_source_is_refused_in_words(uri):
-    with pytest.raises(
-        SourceError, match="a live source, which cannot be read yet; give"
-    ) as caught:
-        open_source(uri, threads=1)
-    assert caught.value.exit_code == 3
+@pytest.mark.parametrize(
+    "uri",
+    ["rtsp://host/a", "http://host/v.mp4", "0", "/dev/video0?size=640x480", "/dev/v4l/by-id/x"],
+)
+def test_a_live_source_is_one_source(uri):
+    assert expand_sources([uri]) == [uri]
+
+
+@pytest.mark.parametrize(
+    ("uri", "text"),
+    [
+        ("srt://host/a", r"srt://host/a: no stream of kind 'srt' can be read; use one of http"),
+        (
+            "rtsp://u:secret@${NO_HOST}/",
+            r"rtsp://u:\*\*\*@.*: the environment variable NO_HOST is not",
+        ),
+        ("0?sise=1x1", r"0\?sise=1x1: the option 'sise=1x1' is not understood; use size="),
+        ("0?format=png", "the option 'format=png' is not understood; .* format= one of mjpeg"),
+    ],
+)
+def test_a_live_source_that_never_can_be_read_is_refused_at_once(uri, text):
+    with pytest.raises(ConfigError, match=text):
+        expand_sources([uri])
+
+
+def test_a_camera_that_is_not_there_is_refused_in_words():
+    with pytest.raises(SourceError, match=r"^/dev/video987: no such camera; maskstream devices"):
+        open_source("/dev/video987", threads=1)
 
 
 def test_a_file_and_a_synthetic_source_are_opened_as_what_they_are(tmp_path):
