@@ -19,11 +19,13 @@ from rich.table import Table
 from engines import open_engine
 from stream.errors import SourceError
 from stream.machine import available_cores
+from stream.options import RunOptions
 from stream.report import write_text_atomically
 from tools.bench_handover import HandOver, measure_handover
 from tools.bench_line import STAGES, LineFigures, make_clip, measure_line
 from tools.bench_overlay import OverlayFigures, measure_overlay
 from tools.bench_scaling import ScalingFigures, measure_scaling
+from tools.bench_telemetry import TelemetryCost, measure_telemetry
 from tools.checks import check_file
 from tools.demo_clip import fetch_demo_clip
 from tools.fetch import FetchError
@@ -45,7 +47,7 @@ def bench(
         Path | None, typer.Option("--output", "-o", help="Write the figures as JSON.")
     ] = None,
 ) -> None:
-    """Measure the line against its limit, the hand-over, the overlay and the scaling."""
+    """Measure the line against its limit, the hand-over, overlay, scaling and the figures' cost."""
     if output is not None:
         check_file(output)
     with open_engine(engine):
@@ -66,8 +68,13 @@ def bench(
     console.print(_overlay_table(overlays))
     scalings = [measure_scaling(), measure_scaling(width=768, height=576)]
     console.print(_scaling_table(scalings))
+    telemetry = measure_telemetry(
+        RunOptions(sources=(str(wanted[0]),), engine=engine), rounds=rounds
+    )
+    console.print(_telemetry_table(telemetry))
     if output is not None:
         document = _document(lines, hand_over, overlays, scalings)
+        document["telemetry"] = {**asdict(telemetry), "cost": telemetry.cost}
         write_text_atomically(output, json.dumps(document, indent=2) + "\n")
 
 
@@ -157,6 +164,14 @@ def _scaling_table(rows: Sequence[ScalingFigures]) -> Table:
 
 def _scaling_names(row: ScalingFigures) -> list[str]:
     return [name for name in asdict(row) if name.endswith("_ms")]
+
+
+def _telemetry_table(cost: TelemetryCost) -> Table:
+    table = _table("telemetry, whole line", ("", "fps", "supervisor CPU ms/s"))
+    table.add_row("all off", f"{cost.off_fps:.1f}", f"{cost.off_cpu_ms_per_s:.1f}")
+    table.add_row("all on, listened to", f"{cost.on_fps:.1f}", f"{cost.on_cpu_ms_per_s:.1f}")
+    table.add_row("cost", f"{cost.cost:.1%}", "")
+    return table
 
 
 def _table(title: str, columns: Sequence[str]) -> Table:

@@ -10,9 +10,8 @@ import multiprocessing
 import resource
 import statistics
 import tempfile
-import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from stream.options import RunOptions
@@ -20,8 +19,9 @@ from stream.outcome import Event, RunResult
 from stream.outlets import OutletOptions, Outlets
 from stream.supervisor import run_pipeline
 from stream.worker import apart_from_caller
+from tools.audience import attend
 
-_ASK_S = 5.0
+_START_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,31 +89,22 @@ def _everything() -> Iterator[Outlets]:
         endpoint = f"ipc://{folder}/own/figures"
         outlets = Outlets(OutletOptions(telemetry=endpoint, http="127.0.0.1:0"), tell=_ignore)
         context = multiprocessing.get_context("spawn")
-        audience = context.Process(target=attend, args=(endpoint, outlets.url), daemon=True)
+        seated, theirs = context.Pipe(duplex=False)
+        audience = context.Process(target=attend, args=(endpoint, outlets.url, theirs), daemon=True)
         try:
             with apart_from_caller():
                 audience.start()
+            # Until then it loads, which would be taken for the figures' cost.
+            if not seated.poll(_START_S):
+                raise RuntimeError("bench: the figures cannot be had; they have to answer.")
             yield outlets
         finally:
             outlets.close()
             audience.kill()
             audience.join()
             audience.close()
-
-
-def attend(endpoint: str, url: str) -> None:
-    """Listen and ask for ever: the body of a process."""
-    import zmq
-
-    with zmq.Context() as context, context.socket(zmq.SUB) as subscriber:
-        subscriber.subscribe(b"")
-        subscriber.connect(endpoint)
-        while True:
-            subscriber.recv_multipart()
-            for path in ("/metrics", "/status"):
-                # The first comes before the server's first figures, the last after its end.
-                with suppress(OSError), urllib.request.urlopen(url + path, timeout=_ASK_S) as page:
-                    page.read()
+            seated.close()
+            theirs.close()
 
 
 def _check(result: RunResult) -> None:
