@@ -74,6 +74,8 @@ def lost(error: Exception, uri: str, address: Address, timeout_s: float) -> Trou
     """Returns in words what an error in mid-stream means."""
     if isinstance(error, (av.error.TimeoutError, av.error.ExitError)):
         return Trouble("silent", uri, f"nothing came for {timeout_s:g} s")
+    if getattr(error, "errno", None) == errno.ENODEV:
+        return Trouble("absent", uri, "unplugged")
     return Trouble("lost", uri, scrubbed(cause_of(error), address.secrets).lower())
 
 

@@ -12,7 +12,7 @@ import typer
 from engines.errors import EngineError
 from stream.errors import StreamError
 from stream.redact import hide_from_process_list, scrubbed
-from tools import bench, doctor, engines_list, evaluate, export, run, top, train_engine
+from tools import bench, devices, doctor, engines_list, evaluate, export, run, top, train_engine
 from train.errors import TrainError
 
 EXIT_USAGE = 2
@@ -30,6 +30,7 @@ app.command("run")(run.run)
 app.command("top")(top.top)
 app.command("doctor")(doctor.doctor)
 app.command("engines")(engines_list.engines)
+app.command("devices")(devices.devices)
 app.command("train")(train_engine.train)
 app.command("eval")(evaluate.evaluate)
 app.command("export")(export.export)

@@ -9,6 +9,7 @@ import typer
 
 from engines import read_manifest, resolve_engine
 from stream.errors import OutputError
+from stream.live_open import LiveOptions
 from stream.options import NULL_OUTPUT, ColorBy, Policy, RunOptions, StyleOptions
 from stream.outcome import Event, RunResult, Snapshot
 from stream.outlets import OutletOptions, Outlets
@@ -17,6 +18,7 @@ from stream.report import build_report, write_report
 from stream.source import expand_sources
 from stream.supervisor import run_pipeline
 from tools.checks import check_backend, check_outputs, class_ids_of
+from tools.live_options import SourceTimeoutOption, TransportOption
 from tools.outlet_options import (
     EncodingOption,
     HttpOption,
@@ -32,7 +34,9 @@ SourcesArgument = Annotated[
     list[str],
     typer.Argument(
         metavar="SOURCE",
-        help="Video files, folders, patterns, or synthetic:numbered?size=1280x720&frames=300.",
+        help="Video files, folders, patterns; cameras: 0 or /dev/video0?size=1280x720&fps=30; "
+        "streams: rtsp://USER:${CAM_PASS}@HOST/PATH, http://..., rtmp://...; "
+        "or synthetic:numbered?size=1280x720&frames=300.",
     ),
 ]
 OutputOption = Annotated[
@@ -135,6 +139,8 @@ def run(
     classes: ClassesOption = None,
     policy: PolicyOption = None,
     max_frames: MaxFramesOption = None,
+    rtsp_transport: TransportOption = "tcp",
+    source_timeout: SourceTimeoutOption = None,
     telemetry: TelemetryOption = None,
     telemetry_format: EncodingOption = "json",
     telemetry_public: PublicOption = False,
@@ -161,6 +167,7 @@ def run(
         top_k=top_k,
         max_frames=max_frames,
         style=StyleOptions(color_by=color_by, display_fps=display_fps),
+        live=LiveOptions(rtsp_transport=rtsp_transport, timeout_s=source_timeout),
     )
     outlets = OutletOptions(
         telemetry=telemetry,
