@@ -19,7 +19,7 @@ from stream.progress import figures_table, progress_line
 from stream.publish import TOPIC, Endpoint, parse_endpoint
 from stream.status import Status, decode_status
 
-GONE_S = 4.0
+GONE_S = 3.0
 """Figures come every second; a run that is silent for so long is gone."""
 LINE_PERIOD_S = 5.0
 _POLL_MS = 500

@@ -55,7 +55,7 @@ def test_a_run_is_heard_and_asked_while_it_goes_on(tmp_path):
     assert told[0].text == f"figures at {outlets.url}/metrics, /status and /healthz"
     listener = Listener(endpoint, str(outlets.url))
     listener.start()
-    asked = options("fake:frames=200&period_ms=20", "fake:frames=200&period_ms=20")
+    asked = options("fake:frames=150&period_ms=20", "fake:frames=150&period_ms=20")
     try:
         result = run_pipeline(asked, on_event=told.append, on_tick=outlets.show)
     finally:
