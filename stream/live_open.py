@@ -31,8 +31,6 @@ _READ_S = 1.0
 _HTTP_READ_S = 10.0
 """A playlist's next segment may be that far off."""
 _OPEN_S = 5.0
-_LOW_DELAY_FLAG = 0x80000
-"""AV_CODEC_FLAG_LOW_DELAY: a frame leaves the decoder as soon as it is whole."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,9 +103,9 @@ def open_link(uri: str, options: LiveOptions, *, threads: int) -> Link:
         link = _open_address(uri, options)
     context = link.stream.codec_context
     context.thread_count = threads
-    # Threads on frames would each hold one back; slices of one frame do not.
+    # Threads on frames would each hold one back; slices of one frame do not. The decoder's own
+    # flag for low delay gains nothing beyond that, and puts frames of streams with B-frames amiss.
     context.thread_type = ThreadType.SLICE
-    context.flags |= _LOW_DELAY_FLAG
     return link
 
 
@@ -138,18 +136,18 @@ def _open_address(uri: str, options: LiveOptions) -> Link:
 
 def _protocol_options(scheme: str, transport: RtspTransport, open_s: float) -> dict[str, str]:
     limit_us = str(round(open_s * 1e6))
-    common = {"fflags": "nobuffer", "flags": "low_delay", "rw_timeout": limit_us}
     if scheme.startswith("rtsp"):
         # What the server describes is enough: looking at a second of video would cost that second.
-        quick = {"analyzeduration": "0", "probesize": "32"}
         return {
-            "fflags": "nobuffer", "flags": "low_delay", "timeout": limit_us,
-            "rtsp_transport": transport, **quick,
-        }  # fmt: skip
-    probing = {"analyzeduration": "1000000", "probesize": "1000000"}
-    if scheme.startswith("rtmp"):
-        return {**common, **probing, "rtmp_live": "live"}
-    return {**common, **probing}
+            "timeout": limit_us,
+            "rtsp_transport": transport,
+            "fflags": "nobuffer",
+            "analyzeduration": "0",
+            "probesize": "32",
+        }
+    # Without nobuffer: it throws away what was looked at, which may be all of a short recording.
+    looking = {"rw_timeout": limit_us, "analyzeduration": "1000000", "probesize": "1000000"}
+    return {**looking, "rtmp_live": "live"} if scheme.startswith("rtmp") else looking
 
 
 def _video_of(container: InputContainer, uri: str) -> VideoStream:

@@ -27,9 +27,11 @@ def packets_of(link: Link, is_stopped: Callable[[], bool]) -> Iterator[Packet[Vi
     while not is_stopped():
         try:
             for packet in link.container.demux(link.stream):
-                if is_stopped() or not packet.size:
+                if is_stopped():
                     return
                 yield packet
+                if not packet.size:  # the last one, which lets the decoder give what it holds
+                    return
                 came_s = time.monotonic()
         except av.error.BlockingIOError:
             if time.monotonic() - came_s > link.read_timeout_s:

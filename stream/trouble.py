@@ -23,6 +23,7 @@ ANSWERS_NO: frozenset[TroubleKind] = frozenset({"unauthorized", "forbidden", "un
 
 DEFAULT_PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443, "rtmp": 1935, "rtmps": 443}
 _KNOCK_S = 1.0
+_BROKEN = (errno.EIO, errno.ECONNRESET, errno.EPIPE)
 
 
 class Trouble(SourceError):  # noqa: N818 - a state of the source that may pass
@@ -74,8 +75,11 @@ def lost(error: Exception, uri: str, address: Address, timeout_s: float) -> Trou
     """Returns in words what an error in mid-stream means."""
     if isinstance(error, (av.error.TimeoutError, av.error.ExitError)):
         return Trouble("silent", uri, f"nothing came for {timeout_s:g} s")
-    if getattr(error, "errno", None) == errno.ENODEV:
+    number = getattr(error, "errno", None)
+    if number == errno.ENODEV:
         return Trouble("absent", uri, "unplugged")
+    if number in _BROKEN:
+        return Trouble("lost", uri, "the connection broke")
     return Trouble("lost", uri, scrubbed(cause_of(error), address.secrets).lower())
 
 

@@ -12,8 +12,9 @@ import sys
 CORE_PACKAGES = ("libgl1", "libglib2.0-0")
 """What OpenCV's wheel links beside what it brings along."""
 
-TEST_PROGRAMS = {"ffmpeg": "ffmpeg", "ffprobe": "ffmpeg"}
-"""Program -> Debian package: FFmpeg's own tools look at our output independently of PyAV."""
+TEST_PROGRAMS = {"ffmpeg": "ffmpeg", "ffprobe": "ffmpeg", "gcc": "build-essential"}
+"""Program -> Debian package: FFmpeg's own tools look at our output independently of PyAV, and the
+compiler builds the camera that tests play."""
 
 
 def missing_core_packages() -> tuple[str, ...]:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -54,7 +55,7 @@ def camera(shim: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def encode(codec_name: str, path: Path) -> Path:
     """Write a second of packets in the form that the shim reads."""
-    codec = av.CodecContext.create(codec_name, "w")
+    codec: Any = av.CodecContext.create(codec_name, "w")
     codec.width, codec.height = 640, 480
     codec.pix_fmt = "yuvj420p" if codec_name == "mjpeg" else "yuv420p"
     codec.time_base, codec.framerate = Fraction(1, 30), Fraction(30)
