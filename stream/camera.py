@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -52,6 +53,8 @@ class OpenedCamera:
 
     container: InputContainer
     stream: VideoStream
+    device: str
+    """Where to find the camera again: see ``lasting_name``."""
     notes: tuple[str, ...]
 
 
@@ -89,17 +92,25 @@ def parse_camera(uri: str) -> CameraAddress:
     return CameraAddress(device, size, fps, wanted)
 
 
-def lasting_name(device: str) -> str:
-    """Returns a name of ``device`` that stays the same when it is unplugged and plugged in."""
-    for folder in _LINK_FOLDERS:
+def lasting_name(device: str, folders: Sequence[Path] = _LINK_FOLDERS) -> str:
+    """Returns a name of ``device`` that stays the same when it is unplugged and plugged in.
+
+    The number in ``/dev/video0`` may be another afterwards. The name itself is returned where the
+    system gives no other.
+    """
+    for folder in folders:
         for link in sorted(folder.glob("*")) if folder.is_dir() else ():
             if link.resolve() == Path(device).resolve():
                 return str(link)
     return device
 
 
-def open_camera(uri: str) -> OpenedCamera:
+def open_camera(uri: str, device: str | None = None) -> OpenedCamera:
     """Returns the camera, opened; reading from it never waits.
+
+    Args:
+        uri: As the user gave it.
+        device: The camera's lasting name where it was open before; else the one in ``uri``.
 
     Raises:
         Trouble: It is not there, not ours, or in use.
@@ -116,12 +127,16 @@ def open_camera(uri: str) -> OpenedCamera:
     try:
         # For the container alone: a decoder would take the size for the one that is delivered.
         container = av.open(
-            asked.device, format="v4l2", container_options=options, timeout=(_OPEN_S, _OPEN_S)
+            device or asked.device,
+            format="v4l2",
+            container_options=options,
+            timeout=(_OPEN_S, _OPEN_S),
         )
     except (av.error.FFmpegError, ValueError) as exc:
         raise _trouble(uri, asked, exc) from exc
     stream = container.streams.video[0]
-    return OpenedCamera(container, stream, (_asked_and_got(uri, asked, stream),))
+    notes = (_asked_and_got(uri, asked, stream),)
+    return OpenedCamera(container, stream, lasting_name(device or asked.device), notes)
 
 
 def _asked_and_got(uri: str, asked: CameraAddress, stream: VideoStream) -> str:

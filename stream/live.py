@@ -55,6 +55,7 @@ class LiveSource:
         self._backoff = Backoff()
         self._converter = PictureConverter(info.color_range, info.color_matrix, threads)
         self._shape: tuple[int, int] | None = None
+        self._device: str | None = None
         self._epoch = -1
         self._frame_count = 0
         self._lost_s: float | None = None
@@ -109,7 +110,8 @@ class LiveSource:
             self._stopped.wait(self._backoff.next_s(longest_s))
 
     def _connect(self) -> Link:
-        link = open_link(self._uri, self._options, threads=self._threads)
+        link = open_link(self._uri, self._options, threads=self._threads, device=self._device)
+        self._device = link.device
         self._events.extend(note for note in link.notes if note not in self._told_notes)
         self._told_notes.update(link.notes)
         return link

@@ -53,6 +53,8 @@ class Link:
     stream: VideoStream
     address: Address
     read_timeout_s: float
+    device: str | None = None
+    """Where to find a camera again; None for a stream."""
     notes: tuple[str, ...] = ()
     """What the source was asked for and what it gives, one line each."""
 
@@ -86,18 +88,24 @@ def check_live(uri: str) -> None:
     resolve(uri)
 
 
-def open_link(uri: str, options: LiveOptions, *, threads: int) -> Link:
+def open_link(uri: str, options: LiveOptions, *, threads: int, device: str | None = None) -> Link:
     """Returns the connection to ``uri``, which the caller closes. Blocks for seconds at most.
+
+    Args:
+        uri: As the user gave it.
+        options: How to read it.
+        threads: For decoding.
+        device: ``Link.device`` of the connection before, where there was one.
 
     Raises:
         Trouble: It cannot be opened now.
         ConfigError: It never can.
     """
     if camera.is_camera(uri):
-        opened = camera.open_camera(uri)
+        opened = camera.open_camera(uri, device)
         link = Link(
             uri, opened.container, opened.stream, Address(uri, ()), options.timeout_s or _READ_S,
-            notes=opened.notes,
+            device=opened.device, notes=opened.notes,
         )  # fmt: skip
     else:
         link = _open_address(uri, options)
