@@ -13,6 +13,9 @@ import pytest
 from tests.engines.tiny import tiny_engine_file
 
 SOURCE = "synthetic:numbered?size=160x120&fps=30&frames=100000"
+# Nobody answers there, and that must not stop the other source.
+DEAD_CAMERA = "rtsp://viewer:Gr%40ve%25%3Alock@127.0.0.1:9/street"
+SECRETS = ("Gr%40ve", "Gr@ve", ":lock", "%3Alock")
 TOKEN = "a-token-that-is-long-enough"
 PYTHON_BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -92,6 +95,19 @@ def test_a_run_is_watched_from_other_terminals_and_programs(maskstream, tmp_path
     assert not (tmp_path / "own" / "figures").exists()
     with pytest.raises(urllib.error.URLError):
         ask(url + "/healthz")
+
+
+@pytest.mark.system
+def test_no_page_shows_a_source_s_password(maskstream, tmp_path):
+    endpoint = f"ipc://{tmp_path}/own/figures"
+    run, url = start(maskstream, DEAD_CAMERA, "--telemetry", endpoint)
+    wait_for_frames(url)
+    shown = ask(url + "/status") + ask(url + "/metrics")
+    shown += maskstream("top", "--once", endpoint).stdout
+    run.kill()
+    output, errors = run.communicate(timeout=40)
+    assert DEAD_CAMERA.rpartition("@")[2] in errors  # it was tried, and said so
+    assert [secret for secret in SECRETS if secret in shown + output + errors] == []
 
 
 @pytest.mark.system
