@@ -22,14 +22,16 @@ from aiohttp import web
 
 from stream.metrics import CONTENT_TYPE, render_metrics
 from stream.process import die_with_parent, ignore_interrupts, set_title
-from stream.status import Status, decode_status
+from stream.status import decode_status
 
 CONNECTIONS_MAX = 64
 """A newer connection closes the oldest: whoever is answered at once needs none for long."""
 STALE_S = 10.0
 """Figures come every second; after so long without any, the run does not look after itself."""
 _IDLE_S = 15.0
-_NICE = 5
+_NICE = 10
+"""Whoever asks without a pause gets what the run leaves of the cores, and little more."""
+_RENDER_S = 1.0
 _MESSAGE_MAX_BYTES = 1 << 20
 _BODY_MAX_BYTES = 1024
 
@@ -97,6 +99,8 @@ class Latest:
         self._feed = feed
         self._ended = asyncio.Event()
         self._came_s = time.monotonic()
+        self._metrics = b""
+        self._metrics_due_s = 0.0
         self.payload: bytes | None = None
         """JSON, None before the first."""
 
@@ -105,9 +109,14 @@ class Latest:
         """Since the newest came; since the start before the first."""
         return time.monotonic() - self._came_s
 
-    def status(self) -> Status | None:
-        """Return the newest, read."""
-        return None if self.payload is None else decode_status(self.payload, "json")
+    def metrics(self) -> bytes:
+        """Return the newest for Prometheus; made about once a second, however often asked for."""
+        now_s = time.monotonic()
+        if now_s >= self._metrics_due_s:
+            self._metrics_due_s = now_s + _RENDER_S
+            status = None if self.payload is None else decode_status(self.payload, "json")
+            self._metrics = render_metrics(status, age_s=self.age_s)
+        return self._metrics
 
     async def follow(self) -> None:
         """Take documents until the feed ends."""
@@ -128,6 +137,7 @@ class Latest:
         if newest is not None:
             self.payload = zlib.decompress(newest)
             self._came_s = time.monotonic()
+            self._metrics_due_s = 0.0
 
     def _end(self) -> None:
         asyncio.get_running_loop().remove_reader(self._feed)
@@ -138,8 +148,7 @@ def make_app(latest: Latest, *, token: str | None, is_local: bool) -> web.Applic
     """Return the pages over ``latest``."""
 
     async def metrics(_: web.Request) -> web.Response:
-        text = render_metrics(latest.status(), age_s=latest.age_s)
-        return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE})
+        return web.Response(body=latest.metrics(), headers={"Content-Type": CONTENT_TYPE})
 
     async def status(_: web.Request) -> web.Response:
         if latest.payload is None:

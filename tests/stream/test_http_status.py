@@ -118,6 +118,7 @@ def test_the_newest_figures_are_shown(open_to_all):
     deadline_s = time.monotonic() + 10
     while time.monotonic() < deadline_s:
         if json.loads(open_to_all("/status")[1])["figures"]["frames"]["delivered"] == 123:
+            assert "maskstream_frames_delivered_total 123.0" in open_to_all("/metrics")[1]
             break
     else:
         pytest.fail("the newest figures did not come within 10 s")
