@@ -23,6 +23,8 @@ TOPIC = f"maskstream.status.{STATUS_VERSION}".encode()
 EXAMPLES = "tcp://127.0.0.1:5556 or ipc:///run/user/1000/maskstream/telemetry"
 _UNREAD_MAX = 4
 """Messages kept for a listener that does not read; older figures are of no use to it."""
+_HEARD_MAX_BYTES = 256
+"""All that a listener has to say is the beginning of a topic; a longer one would only be kept."""
 _LAST_WORD_MS = 100
 """How long the run's last message may take to leave."""
 _IPC_PATH_MAX_BYTES = 107
@@ -109,6 +111,7 @@ class Publisher:
         self._socket = self._context.socket(zmq.PUB)
         self._socket.setsockopt(zmq.SNDHWM, _UNREAD_MAX)
         self._socket.setsockopt(zmq.LINGER, 0)
+        self._socket.setsockopt(zmq.MAXMSGSIZE, _HEARD_MAX_BYTES)
         self._socket.setsockopt(zmq.IPV6, int(endpoint.host is not None and ":" in endpoint.host))
         try:
             self._bind()

@@ -2,10 +2,12 @@
 
 import json
 import os
+import random
 import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import msgpack
@@ -106,6 +108,44 @@ def test_a_listener_that_never_reads_costs_no_wait_and_no_memory(endpoint, liste
     assert elapsed_s < 30
     # What ZeroMQ and the kernel hold for a listener does not grow with what it missed.
     assert resident_bytes() - before < 20e6
+
+
+def test_strangers_keep_no_listener_out_and_cost_no_memory(listen):
+    endpoint = parse_endpoint(f"tcp://127.0.0.1:{free_port()}")
+    publisher = Publisher(endpoint)
+    port = int(endpoint.address.rpartition(":")[2])
+    first_message(publisher, listen(endpoint), make_snapshot())
+    before = resident_bytes()
+    random_bytes = random.Random(1).randbytes
+    strangers = [socket.create_connection(("127.0.0.1", port), timeout=20) for _ in range(200)]
+    for stranger in strangers[::2]:  # the others say nothing
+        with suppress(OSError):
+            stranger.sendall(random_bytes(1000) + b"GET / HTTP/1.1\r\n\r\n" * 1000)
+    first_message(publisher, listen(endpoint), make_snapshot())
+    assert resident_bytes() - before < 20e6
+    for stranger in strangers:
+        stranger.close()
+    publisher.close()
+
+
+def test_a_listener_that_asks_for_an_endless_topic_is_cut_off():
+    endpoint = parse_endpoint(f"tcp://127.0.0.1:{free_port()}")
+    publisher = Publisher(endpoint)
+    port = int(endpoint.address.rpartition(":")[2])
+    # By hand (ZMTP 3.0, RFC 23): a socket of ZeroMQ's own does not survive such a topic.
+    greeting = b"\xff" + bytes(8) + b"\x7f\x03\x00" + b"NULL".ljust(20, b"\0") + bytes(32)
+    ready = b"\x05READY\x0bSocket-Type\x00\x00\x00\x03SUB"
+    asked = b"\x01" + b"a" * 1_000_000
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as stranger:
+        stranger.sendall(greeting + b"\x04" + bytes([len(ready)]) + ready)
+        with suppress(ConnectionError):
+            stranger.sendall(b"\x02" + len(asked).to_bytes(8) + asked)
+        # Its side of the greeting comes, and then the end; else this waits in vain.
+        with suppress(ConnectionResetError):
+            while stranger.recv(4096):
+                pass
+    publisher.publish(build_status(make_snapshot()))
+    publisher.close()
 
 
 def resident_bytes() -> int:
