@@ -13,8 +13,11 @@ import av
 import pytest
 
 from stream.live_open import LiveOptions
+from stream.live_start import probe
 from stream.outcome import Event, Snapshot
 from stream.supervisor import run_pipeline
+from stream.trouble import Trouble
+from tests.engines.tiny import tiny_engine_file
 from tests.stream.line import options
 
 pytestmark = pytest.mark.system
@@ -223,8 +226,6 @@ def test_a_live_run_ends_after_its_frames_and_its_recording_keeps_the_cameras_ti
 def test_a_password_of_awkward_characters_opens_and_is_found_nowhere(
     auth, serve, maskstream, tmp_path, monkeypatch
 ):
-    from tests.engines.tiny import tiny_engine_file
-
     monkeypatch.setenv("CAM_PASS", PASSWORD)
     port = serve("--user", "viewer", "--password", PASSWORD, "--auth", auth).port
     typed = (
@@ -276,9 +277,22 @@ def command_lines(process: subprocess.Popen[str]) -> tuple[list[str], str]:
     ids=["path", "password", "silent", "codec"],
 )
 def test_what_is_wrong_is_told_apart_in_words(arguments, path, text, serve):
-    from stream.live_start import probe
-    from stream.trouble import Trouble
-
     uri = f"rtsp://127.0.0.1:{serve(*arguments).port}/{path}"
     with pytest.raises(Trouble, match=f"^{uri}: .*{text}"):
         probe(uri, LiveOptions(timeout_s=0.5))
+
+
+def test_a_camera_that_stays_away_is_no_stall_of_the_line(serve):
+    server = serve()
+    script = Script([(has_delivered(5), server.close), (after(4.0), interrupt)])
+    result = run(script, server.uri, times={"stall_s": 1.0})
+    assert (result.exit_code, conserves(result)) == (130, True), result.message
+
+
+def test_a_run_that_waits_for_its_camera_can_be_interrupted(maskstream):
+    # A port of the reserved range, where nothing listens.
+    process = maskstream.start("run", "rtsp://127.0.0.1:9/x", "--engine", tiny_engine_file())
+    assert "connection refused" in process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=20)
+    assert (process.returncode, stderr) == (130, "")
