@@ -57,14 +57,14 @@ def test_unused_rows_are_left_out_even_at_score_zero():
     assert len(assemble(outputs, 0, 10, 10, Selection(score_min=0.0))) == 0
 
 
-def test_patch_is_the_sigmoid_of_the_product_inside_the_box_and_one_cell_around():
+def test_patch_is_the_sigmoid_of_the_product_in_the_cells_that_the_box_touches():
     prototypes = np.zeros((4, 4, 2), np.float32)
     prototypes[1, 1] = [1.0, 2.0]
     outputs = _outputs(
-        [[0.5, 0.5, 0.75, 0.75]], [0.9], prototypes=prototypes, coefficients=[[0.5, 1.0]]
+        [[0.45, 0.45, 0.8, 0.8]], [0.9], prototypes=prototypes, coefficients=[[0.5, 1.0]]
     )
     instances = assemble(outputs, 0, 40, 80, Selection())
-    # Cells x with 0.5 * 4 - 1 <= x < 0.75 * 4 + 1, that is 1, 2 and 3.
+    # The box is from 1.8 to 3.2 cells, so it touches 1, 2 and 3.
     assert instances.extents_xyxy_src.tolist() == [[10, 20, 40, 80]]
     # sigmoid(0.5 + 2.0) = 0.92414 at the first cell, sigmoid(0) = 0.5 elsewhere.
     expected = np.full((3, 3), 128)

@@ -10,8 +10,8 @@ from train.coco import read_coco
 from train.evaluate import evaluate
 
 SIZE_MAX_BYTES = 12_000_000
-AP_SLACK = 0.003
-"""Rounding of the processor's own precision moves a few detections across a threshold."""
+AP_SLACK = 0.01
+"""A processor without bfloat16 computes in float32, which moves a few detections."""
 
 
 def test_every_shipped_engine_is_small_and_has_a_model_card():
