@@ -26,7 +26,7 @@ from stream.slot import SlotLayout
 from stream.source_types import SourceInfo
 from stream.substitute import substitute
 
-FILE_BATCH = 4
+FILE_BATCH = 8
 LIVE_BATCH = 1
 _DEFAULT_VIDEO_SUFFIX = ".mp4"
 _RESULTS_SUFFIX = ".ndjson"

@@ -34,7 +34,7 @@ from stream.supervisor import run_pipeline
 from stream.writer import VideoWriter
 
 STAGES = ("capture", "infer", "overlay", "sink")
-_BATCH = 4
+_BATCH = 8
 _T = TypeVar("_T")
 
 

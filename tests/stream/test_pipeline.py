@@ -31,7 +31,7 @@ def test_every_frame_comes_out_once_and_in_order(tmp_path):
     assert [line.split() for line in written[:-1]] == [[str(n), str(n % 256)] for n in range(300)]
     assert result.outputs == (str(out),)
     assert recorder.snapshots[-1].state == "ended"
-    assert recorder.events[0].text.startswith("pool of 11 slots for 64x48 frames")
+    assert recorder.events[0].text.startswith("pool of 19 slots for 64x48 frames")
 
 
 def test_figures_of_a_run_agree_with_each_other():

@@ -37,7 +37,7 @@ def test_nothing_is_written_unless_asked_for():
 
 @pytest.mark.parametrize(
     ("asked", "slots"),
-    [({}, 11), ({"batch": 1}, 5), ({"batch": 8}, 19), ({"slots": 7, "batch": 2}, 7)],
+    [({}, 19), ({"batch": 1}, 5), ({"batch": 8}, 19), ({"slots": 7, "batch": 2}, 7)],
 )
 def test_slots_hold_one_batch_at_work_and_one_that_fills(asked, slots):
     assert plan(**asked).slot_count == slots
