@@ -2,12 +2,58 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from engines.assemble import Outputs
+from engines.errors import BackendError
+from engines.planar_frame import PlanarFrame
+
+Model = Path | bytes
+"""A graph: the file that holds it, or what is in that file."""
+
+Precision = Literal["fp32", "fp16", "bf16", "int8"]
+"""What a runtime computes in."""
+
+Provider = Literal["cpu", "cuda", "tensorrt", "coreml"]
+"""Our names of ONNX Runtime's execution providers."""
+
+InputLayout = Literal["frames", "planes"]
+"""How a graph takes its one input, whatever the input is called.
+
+``frames`` is our boundary: (B, S, S, 3) uint8 RGB. ``planes`` is what most exporters write:
+(B, 3, S, S) floats, RGB in [0, 1]. A manifest says which (`engines.manifest.Manifest.layout`).
+Backends are given frames either way, and bring them into the graph's layout themselves.
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackendOptions:
+    """How a graph is to be opened.
+
+    Attributes:
+        input_size: Side of the graph's square input, in pixels.
+        layout: How the graph takes its input.
+        threads: That the runtime may use, at least 1.
+        batch: Frames that will come at once; 1 asks for the shortest wait of one frame, None or
+            more for the most frames a second.
+        device: As the runtime names it, such as "GPU.0" or "cuda:1"; None for its usual one.
+        graph_precision: What the graph is written in, as its manifest says.
+        precision: To compute in; None for the quickest that the runtime offers on its own.
+    """
+
+    input_size: int
+    layout: InputLayout = "frames"
+    threads: int = 1
+    batch: int | None = None
+    device: str | None = None
+    graph_precision: str = "fp32"
+    precision: Precision | None = None
 
 
 class Backend(Protocol):
@@ -15,11 +61,13 @@ class Backend(Protocol):
 
     Attributes:
         name: Such as "openvino".
+        device: What it runs on, such as "cpu" or "cuda:0".
         precision: What it computes in, such as "bf16".
         preferred_batch: Frames that it likes to get at once where nobody waits for them.
     """
 
     name: str
+    device: str
     precision: str
     preferred_batch: int
 
@@ -40,3 +88,64 @@ class Backend(Protocol):
     def close(self) -> None:
         """Give back everything; a second call does nothing."""
         ...
+
+
+class PlanesBackend(Backend, Protocol):
+    """A backend that also takes frames as they came, and scales them on its device.
+
+    Attributes:
+        takes_planes: Whether it can with the graph that it holds.
+    """
+
+    takes_planes: bool
+
+    def infer_planes(self, frames: Sequence[PlanarFrame], *, score_min: float = 0.0) -> Outputs:
+        """Run the graph on a batch of frames, and wait for it.
+
+        Args:
+            frames: At least one. Their memory must stay mapped until the backend is closed.
+            score_min: Rows that score less may be left zero.
+
+        Returns:
+            As `Backend.infer`.
+        """
+        ...
+
+
+def check_frames(frames: NDArray[Any], input_size: int, *, backend: str) -> None:
+    """Check that a batch is what `Backend.infer` takes.
+
+    Args:
+        backend: Name of the runtime, for the error message.
+
+    Raises:
+        BackendError: It is not.
+    """
+    shape = (input_size, input_size, 3)
+    if (
+        frames.ndim != 4
+        or len(frames) == 0
+        or frames.shape[1:] != shape
+        or frames.dtype != np.uint8
+    ):
+        raise BackendError(
+            f"{backend} backend: frames are {frames.dtype} of shape {frames.shape}; uint8 of "
+            f"shape (1 or more, {input_size}, {input_size}, 3) is needed."
+        )
+
+
+def closed_error(backend: str) -> BackendError:
+    """Return what a backend raises that is used after it was closed."""
+    return BackendError(f"{backend} backend: it is closed; open the engine again.")
+
+
+def to_planes(frames: NDArray[np.uint8], dtype: DTypeLike = np.float32) -> NDArray[Any]:
+    """Return (B, S, S, 3) frames as (B, 3, S, S) floats in [0, 1]."""
+    planes = np.ascontiguousarray(frames.transpose(0, 3, 1, 2), dtype)
+    planes *= planes.dtype.type(1 / 255)
+    return planes
+
+
+def graph_name(model: Model) -> str:
+    """Return what to call a graph in an error message."""
+    return str(model) if isinstance(model, Path) else "the graph"

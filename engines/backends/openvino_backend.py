@@ -1,165 +1,311 @@
-"""Run an exported graph in OpenVINO, on the CPU."""
+"""Run an exported graph in OpenVINO, on the processor or on another device that it lists."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 import openvino
 from numpy.typing import NDArray
+from openvino.preprocess import PrePostProcessor
 
 from engines.assemble import Outputs
-from engines.errors import BackendError
+from engines.backends.base import (
+    BackendOptions,
+    Model,
+    Precision,
+    check_frames,
+    closed_error,
+    graph_name,
+)
+from engines.backends.measured import MeasuredChoice
+from engines.backends.openvino_graph import move_less
+from engines.backends.signal_stack import same_signal_stack
+from engines.errors import BackendError, UnavailableError
 
+_CPU = "CPU"
 _PREFERRED_BATCH = 8
 _TRIAL_ROUNDS = 3
-_PRECISION_HINTS = {"fp32": "f32", "fp16": "f16", "bf16": "bf16"}
+_TRIAL_ENOUGH_S = 1.0
+_CLEARLY = 0.97
+"""What is quicker by less than this may be so by chance; the likely one stays."""
+_HINTS: dict[str, str] = {"fp32": "f32", "fp16": "f16", "bf16": "bf16"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrangement:
-    """How a batch is spread over the cores.
+    """How batches are computed.
 
     Attributes:
-        streams: Requests that run side by side; 1 gives the whole batch to one request.
-        threads: Of all streams together.
+        streams: Requests that run side by side.
+        whole: Whether a request takes the whole batch. Else it takes a frame: the graph then has
+            a static shape, for which OpenVINO plans its memory once and for all.
+        precision: What is computed in; None leaves it to OpenVINO.
     """
 
-    streams: int
-    threads: int
+    streams: int = 1
+    whole: bool = False
+    precision: Precision | None = None
 
 
 class OpenVinoBackend:
-    """One graph, compiled for the cores that it may use.
+    """One graph, compiled for a device.
 
-    Args:
-        path: An ONNX file.
-        threads: That it may use, at least 1.
-        batch: Frames that will come at once; 1 compiles for the shortest wait of one frame, None
-            or more for the most frames a second. For those it measures whether one request for
-            the batch or one request a frame, side by side, is the quicker here.
+    It measures in which of the device's precisions it is the quickest, and where batches come,
+    whether one request for the batch or one a frame, and how many of these side by side. What it
+    found is kept.
 
     Raises:
+        UnavailableError: OpenVINO does not list the device.
         BackendError: OpenVINO refuses the graph.
     """
 
     name = "openvino"
 
-    def __init__(
-        self,
-        path: Path,
-        *,
-        threads: int,
-        batch: int | None = None,
-        precision: str | None = None,
-    ) -> None:
-        try:
-            self._model = openvino.Core().read_model(path)
-            self._shape = tuple(
-                side.get_length() for side in list(self._model.inputs[0].partial_shape)[1:]
-            )
-            arrangements = _arrangements(threads, batch)
-            runners = [_Runner(self._model, item, precision) for item in arrangements]
-        except RuntimeError as exc:
-            reason = str(exc).strip().splitlines()[-1]
-            raise BackendError(f"{path}: OpenVINO refuses the graph ({reason}).") from exc
-        self._runner: _Runner | None = self._quickest(runners)
-        self.precision = self._runner.precision
-        self.preferred_batch = _PREFERRED_BATCH if batch is None else batch
+    def __init__(self, model: Model, options: BackendOptions) -> None:
+        self._input_size = options.input_size
+        self.preferred_batch = options.batch or _PREFERRED_BATCH
+        with same_signal_stack():
+            try:
+                self._runner: _Runner | None = _Opening(model, options).quickest()
+            except RuntimeError as exc:
+                reason = str(exc).strip().splitlines()[-1]
+                raise BackendError(
+                    f"{graph_name(model)}: OpenVINO refuses the graph ({reason})."
+                ) from exc
+        self.arrangement = self._runner.arrangement
+        self.device = self._runner.device.lower()
+        is_quantised = options.graph_precision == "int8"
+        self.precision: str = "int8" if is_quantised else self._runner.precision
 
     def infer(self, frames: NDArray[np.uint8]) -> Outputs:
         """See `engines.backends.base.Backend.infer`."""
         if self._runner is None:
-            raise BackendError("openvino backend: it is closed; open the engine again.")
-        if frames.ndim != 4 or frames.shape[1:] != self._shape or frames.dtype != np.uint8:
-            raise BackendError(
-                f"openvino backend: frames are {frames.dtype} of shape {frames.shape}; uint8 of "
-                f"shape (batch, {', '.join(map(str, self._shape))}) is needed."
-            )
+            raise closed_error(self.name)
+        check_frames(frames, self._input_size, backend=self.name)
         return self._runner.infer(frames)
-
-    @property
-    def arrangement(self) -> Arrangement:
-        """How batches are spread, as chosen when it was opened."""
-        if self._runner is None:
-            raise BackendError("openvino backend: it is closed; open the engine again.")
-        return self._runner.arrangement
 
     def close(self) -> None:
         """See `engines.backends.base.Backend.close`."""
-        self._runner = None
-        self._model = None
-
-    def _quickest(self, runners: list[_Runner]) -> _Runner:
-        if len(runners) == 1:
-            return runners[0]
-        frames = np.zeros((_PREFERRED_BATCH, *self._shape), np.uint8)
-        return min(runners, key=lambda runner: _trial_s(runner, frames))
+        with same_signal_stack():
+            self._runner = None
 
 
 class _Runner:
     """A compiled graph with its requests."""
 
-    def __init__(self, model: Any, arrangement: Arrangement, precision: str | None) -> None:
+    def __init__(
+        self, graph: Any, device: str, arrangement: Arrangement, options: BackendOptions
+    ) -> None:
         self.arrangement = arrangement
-        settings: dict[str, Any] = {
-            "NUM_STREAMS": arrangement.streams,
-            "INFERENCE_NUM_THREADS": arrangement.threads,
+        self.device = device
+        settings: dict[str, Any] = {}
+        if device == _CPU:
+            settings["INFERENCE_NUM_THREADS"] = options.threads
             # The other stages need the cores too; pinning makes them queue behind us.
-            "ENABLE_CPU_PINNING": False,
-        }
-        if precision is not None:
-            settings["INFERENCE_PRECISION_HINT"] = _PRECISION_HINTS[precision]
-        compiled = openvino.Core().compile_model(model, "CPU", settings)
+            settings["ENABLE_CPU_PINNING"] = False
+        if not device.startswith("NPU"):
+            settings["NUM_STREAMS"] = arrangement.streams
+        if arrangement.precision is not None:
+            settings["INFERENCE_PRECISION_HINT"] = _HINTS[arrangement.precision]
+        compiled = openvino.Core().compile_model(graph, device, settings)
         self._names = [output.any_name for output in compiled.outputs]
         # More requests than streams: whichever stream is free takes the next frame, so none waits
         # for the other while a frame is left. The other stages' work makes them uneven.
-        count = 1 if arrangement.streams == 1 else max(arrangement.streams, _PREFERRED_BATCH)
-        self._requests = [compiled.create_infer_request() for _ in range(count)]
+        batch = 1 if arrangement.whole else options.batch or _PREFERRED_BATCH
+        self._requests = [compiled.create_infer_request() for _ in range(batch)]
+        self._rows: Outputs = {}
+        if not arrangement.whole:
+            self._rows = self._bind([_room(output, batch) for output in compiled.outputs])
         hint = compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
-        names = {hint: name for name, hint in _PRECISION_HINTS.items()}
+        names = {hint: name for name, hint in _HINTS.items()}
         self.precision = names.get(hint, hint)
 
     def infer(self, frames: NDArray[np.uint8]) -> Outputs:
         """Run a batch, in one request or a frame a request."""
-        if len(self._requests) == 1:
-            self._requests[0].infer([frames], share_inputs=True)
-            return self._results(self._requests[0])
+        if self.arrangement.whole:
+            (request,) = self._requests
+            request.infer([frames], share_inputs=True)
+            # The next call may give the request's own memory back.
+            return {
+                name: request.get_output_tensor(index).data.copy()
+                for index, name in enumerate(self._names)
+            }
+        if len(frames) <= len(self._requests):
+            return self._side_by_side(frames)
         parts: list[Outputs] = []
         for start in range(0, len(frames), len(self._requests)):
-            live = self._requests[: len(frames) - start]
-            for offset, request in enumerate(live):
-                row = start + offset
-                request.start_async([frames[row : row + 1]], share_inputs=True)
-            for request in live:
-                request.wait()
-                parts.append(self._results(request))
+            rows = self._side_by_side(frames[start : start + len(self._requests)])
+            parts.append({name: array.copy() for name, array in rows.items()})
         return {name: np.concatenate([part[name] for part in parts]) for name in self._names}
 
-    def _results(self, request: Any) -> Outputs:
-        """Return copies: the next call writes over the request's own buffers."""
-        return {
-            name: request.get_output_tensor(index).data.copy()
-            for index, name in enumerate(self._names)
-        }
+    def _side_by_side(self, frames: NDArray[np.uint8]) -> Outputs:
+        live = self._requests[: len(frames)]
+        for row, request in enumerate(live):
+            request.start_async([frames[row : row + 1]], share_inputs=True)
+        for request in live:
+            request.wait()
+        return {name: rows[: len(frames)] for name, rows in self._rows.items()}
+
+    def _bind(self, rooms: list[NDArray[Any]]) -> Outputs:
+        """Let each request write into its own row of ``rooms``.
+
+        New memory for each batch has to be cleared by the kernel and copied into, which took as
+        long as a tenth of the network.
+        """
+        for row, request in enumerate(self._requests):
+            for index, room in enumerate(rooms):
+                tensor = openvino.Tensor(room[row : row + 1], shared_memory=True)
+                request.set_output_tensor(index, tensor)
+        return dict(zip(self._names, rooms, strict=True))
 
 
-def _arrangements(threads: int, batch: int | None) -> list[Arrangement]:
-    together = Arrangement(streams=1, threads=threads)
-    if threads == 1 or batch == 1:
-        return [together]
-    return [together, Arrangement(streams=threads, threads=threads)]
+class _Opening:
+    """A graph on its way to the quickest arrangement."""
+
+    def __init__(self, model: Model, options: BackendOptions) -> None:
+        self._core = openvino.Core()
+        self._device = _listed_device(self._core, options.device)
+        self._options = options
+        self._batch = options.batch or _PREFERRED_BATCH
+        self._measured_ms: dict[str, float] = {}
+        self._kept = MeasuredChoice(
+            "openvino",
+            model,
+            {
+                "openvino": openvino.__version__,
+                "device": str(self._core.get_property(self._device, "FULL_DEVICE_NAME")).strip(),
+                "threads": options.threads,
+                "batch": self._batch,
+                "layout": options.layout,
+                "precision": options.precision,
+            },
+        )
+        self._graph = self._core.read_model(model)
+        if options.layout == "planes":
+            self._graph = _taking_frames(self._graph)
+        if self._device == _CPU:
+            move_less(self._graph)
+
+    def quickest(self) -> _Runner:
+        """Return the graph, compiled as was measured to be the quickest, now or before."""
+        precisions, ways = self._precisions(), self._ways()
+        if len(precisions) == len(ways) == 1:
+            return self._runner(replace(ways[0], precision=precisions[0]))
+        kept = _arrangement(self._kept.read())
+        if (
+            kept is not None
+            and replace(kept, precision=None) in ways
+            and kept.precision in precisions
+        ):
+            return self._runner(kept)
+        # One after the other, as which precision is the quicker hardly depends on the way.
+        best = self._quicker(None, [replace(ways[0], precision=name) for name in precisions])
+        assert best is not None  # there is at least one precision
+        precision = best.arrangement.precision
+        best = self._quicker(best, [replace(way, precision=precision) for way in ways[1:]]) or best
+        self._kept.write(asdict(best.arrangement), self._measured_ms)
+        return best
+
+    def _precisions(self) -> list[Precision | None]:
+        asked = self._options.precision
+        if asked == "int8" == self._options.graph_precision:
+            asked = None  # the graph says what is int8; the rest is as in other graphs
+        abilities = self._core.get_property(self._device, "OPTIMIZATION_CAPABILITIES")
+        offered: list[Precision | None] = [
+            name for name in ("fp32", "bf16", "fp16") if name.upper() in abilities
+        ]
+        if asked is None:
+            return offered or [None]
+        if asked not in offered:
+            raise BackendError(
+                f"--precision: {asked} was given; OpenVINO's {self._device} computes in "
+                f"{', '.join(map(str, offered))} here."
+            )
+        return [asked]
+
+    def _ways(self) -> list[Arrangement]:
+        """Return the arrangements to choose from, without a precision; a likely one first."""
+        if self._batch == 1 or self._device.startswith("NPU"):  # which takes static shapes alone
+            return [Arrangement()]
+        most = self._options.threads if self._device == _CPU else 2
+        counts = sorted({max(1, most // 2), most}, reverse=True)
+        ways = [Arrangement(streams=count) for count in counts]
+        return ways if _has_batch_of_one(self._graph) else [*ways, Arrangement(whole=True)]
+
+    def _runner(self, arrangement: Arrangement) -> _Runner:
+        graph = self._graph
+        if not arrangement.whole and not _has_batch_of_one(graph):
+            side = self._options.input_size
+            graph = graph.clone()
+            graph.reshape([1, side, side, 3])
+        return _Runner(graph, self._device, arrangement, self._options)
+
+    def _quicker(self, best: _Runner | None, arrangements: list[Arrangement]) -> _Runner | None:
+        """Return the quickest of the best so far and some arrangements, compiled one by one."""
+        side = self._options.input_size
+        count = min(self._batch, 2 * self._options.threads)
+        # Noise, as zeros would be quicker in some precisions than pictures are.
+        frames = np.random.default_rng(0).integers(0, 256, (count, side, side, 3), np.uint8)
+        for arrangement in arrangements:
+            runner = self._runner(arrangement)
+            runner_ms = _trial_ms(runner, frames)
+            self._measured_ms[_label(arrangement)] = runner_ms
+            if best is None or runner_ms < _CLEARLY * self._measured_ms[_label(best.arrangement)]:
+                best = runner
+        return best
 
 
-def _trial_s(runner: _Runner, frames: NDArray[np.uint8]) -> float:
-    """Return the seconds of a batch: the best of a few, since other work only ever adds."""
-    runner.infer(frames)
-    elapsed_s = []
-    for _ in range(_TRIAL_ROUNDS):
+def _label(arrangement: Arrangement) -> str:
+    way = "whole batches" if arrangement.whole else f"streams: {arrangement.streams}"
+    return f"{arrangement.precision}, {way}"
+
+
+def _arrangement(kept: dict[str, Any] | None) -> Arrangement | None:
+    """Return what was kept; None where it is of another form."""
+    try:
+        return None if kept is None or "whole" not in kept else Arrangement(**kept)
+    except TypeError:
+        return None
+
+
+def _trial_ms(runner: _Runner, frames: NDArray[np.uint8]) -> float:
+    """Return a frame's milliseconds: the best of a few, since other work only ever adds."""
+    runner.infer(frames[:1])
+    elapsed_s: list[float] = []
+    while len(elapsed_s) < _TRIAL_ROUNDS and sum(elapsed_s) < _TRIAL_ENOUGH_S:
         started_s = time.perf_counter()
         runner.infer(frames)
         elapsed_s.append(time.perf_counter() - started_s)
-    return min(elapsed_s)
+    return 1e3 * min(elapsed_s) / len(frames)
+
+
+def _listed_device(core: Any, device: str | None) -> str:
+    """Return a device as OpenVINO names it."""
+    listed = list(core.available_devices)
+    wanted = (device or _CPU).upper()
+    # With several GPUs there is no "GPU", only "GPU.0" and so on; OpenVINO takes the first for it.
+    if wanted in listed or any(name.partition(".")[0] == wanted for name in listed):
+        return wanted
+    raise UnavailableError(f"OpenVINO lists {', '.join(listed) or 'no device'} here")
+
+
+def _room(output: Any, batch: int) -> NDArray[Any]:
+    """Return memory for an output of so many frames, which is given for one."""
+    shape = tuple(output.get_shape())
+    return np.zeros((batch, *shape[1:]), output.get_element_type().to_dtype())
+
+
+def _has_batch_of_one(graph: Any) -> bool:
+    return bool(graph.inputs[0].partial_shape[0] == 1)
+
+
+def _taking_frames(graph: Any) -> Any:
+    """Return a graph that takes planes as one that takes frames."""
+    steps = PrePostProcessor(graph)
+    steps.input().tensor().set_element_type(openvino.Type.u8).set_layout(openvino.Layout("NHWC"))
+    steps.input().model().set_layout(openvino.Layout("NCHW"))
+    steps.input().preprocess().convert_element_type(openvino.Type.f32).scale(255.0)
+    return steps.build()

@@ -1,49 +1,84 @@
-"""Run a network that is not exported yet, in PyTorch."""
+"""Run a network that is not exported yet, in PyTorch, eagerly or compiled."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from engines.assemble import Outputs
-from engines.errors import BackendError
-from engines.yolact.detect import Detections, YolactDetector
+from engines.backends.base import check_frames, closed_error
+from engines.errors import UnavailableError
+
+_PREFERRED_BATCH = 4
 
 
 class TorchBackend:
-    """A detector in eager mode.
+    """A detector, in float32.
 
     Args:
-        detector: Switched to evaluation; stays the caller's.
-        device: Such as "cpu" or "cuda:0".
+        detector: From (B, S, S, 3) uint8 frames to a named tuple of outputs, such as
+            `engines.yolact.detect.YolactDetector`. Switched to evaluation and moved to the device;
+            stays the caller's.
+        input_size: S, in pixels.
+        device: Such as "cpu", "cuda" or "cuda:1".
+        is_compiled: Whether `torch.compile` makes the detector quicker first, which takes up to
+            minutes when the first batch comes and, on the processor, a C++ compiler.
+
+    Raises:
+        UnavailableError: The device is not here.
     """
 
-    name = "torch"
     precision = "fp32"
-    preferred_batch = 4
+    preferred_batch = _PREFERRED_BATCH
 
-    def __init__(self, detector: YolactDetector, device: str = "cpu") -> None:
-        self._detector: YolactDetector | None = detector.eval().to(device)
-        self._device = device
+    def __init__(
+        self,
+        detector: nn.Module,
+        input_size: int,
+        device: str = "cpu",
+        *,
+        is_compiled: bool = False,
+    ) -> None:
+        self.name = "torch:compile" if is_compiled else "torch"
+        self.device = str(torch_device(device))
+        self._input_size = input_size
+        detector = detector.eval().to(self.device)
+        # One graph for batches of all sizes: short batches must not wait for a compiler.
+        self._run: Any = torch.compile(detector, dynamic=True) if is_compiled else detector
 
     def infer(self, frames: NDArray[np.uint8]) -> Outputs:
         """See `engines.backends.base.Backend.infer`."""
-        if self._detector is None:
-            raise BackendError("torch backend: it is closed; open the engine again.")
-        size = self._detector.network.config.input_size
-        if frames.ndim != 4 or frames.shape[1:] != (size, size, 3):
-            raise BackendError(
-                f"torch backend: frames of shape {frames.shape}; (batch, {size}, {size}, 3) "
-                "is needed."
-            )
+        if self._run is None:
+            raise closed_error(self.name)
+        check_frames(frames, self._input_size, backend=self.name)
         with torch.inference_mode():
-            detections = self._detector(torch.from_numpy(frames).to(self._device))
-        return {
-            name: output.cpu().numpy()
-            for name, output in zip(Detections._fields, detections, strict=True)
-        }
+            outputs = self._run(torch.from_numpy(frames).to(self.device))
+        return {name: output.cpu().numpy() for name, output in outputs._asdict().items()}
 
     def close(self) -> None:
         """See `engines.backends.base.Backend.close`."""
-        self._detector = None
+        self._run = None
+
+
+def torch_device(name: str) -> torch.device:
+    """Return a device of PyTorch that is here; "cuda" is the first GPU.
+
+    Raises:
+        UnavailableError: There is no such device here.
+    """
+    try:
+        device = torch.device(name)
+    except RuntimeError as exc:
+        raise UnavailableError(f"PyTorch knows no device {name!r}; cpu or cuda:0") from exc
+    if device.type != "cuda":
+        return device
+    if not torch.cuda.is_available():
+        raise UnavailableError("PyTorch finds no CUDA device")
+    index, count = device.index or 0, torch.cuda.device_count()
+    if index >= count:
+        raise UnavailableError(f"PyTorch finds {count} CUDA device(s), the last is {count - 1}")
+    return torch.device("cuda", index)

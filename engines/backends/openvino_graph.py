@@ -1,0 +1,291 @@
+"""A graph rewritten so that OpenVINO's processor plugin moves less memory; it computes the same.
+
+Its convolutions in bfloat16 work with the channels innermost, and two things are slow there:
+
+- A channel shuffle (ShuffleNet) goes through memory one number at a time, a sixth of the engine
+  ``person``'s time. Where a channel lies is only a matter of the weights before and after it, so
+  each is taken straight to the convolution that reads it (`_Shuffles`).
+- Frames come with the channels innermost too, but graphs turn them into planes at once, and the
+  plugin turns them back. Turned after scaling instead, nothing is moved (`_turn_late`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from openvino import opset15 as ops
+from openvino.passes import ConstantFolding, Manager
+
+_Channels = NDArray[np.int64]
+"""Channels by their numbers in `_Shuffles`, in the order in which they lie in a tensor."""
+_SCALING = frozenset({"Add", "Multiply", "Subtract", "Divide"})
+_CHANNELWISE = _SCALING | {"PRelu", "Relu", "Clamp"}
+_TO_PLANES = [0, 3, 1, 2]
+_SWAP_GROUPS = [0, 2, 1, 3, 4]
+
+
+def move_less(graph: Any) -> None:
+    """Rewrite ``graph`` in place, where something of the above is found."""
+    passes = Manager()
+    passes.register_pass(ConstantFolding())  # else a bias is worked out by a dozen nodes
+    passes.run_passes(graph)
+    _turn_late(graph.inputs[0])
+    _Shuffles(graph).remove()
+    graph.validate_nodes_and_infer_types()
+
+
+def _turn_late(frames: Any) -> None:
+    """Let frames be turned into planes after what is done to each channel by itself."""
+    turn = _only_reader(frames)
+    while turn is not None and turn.get_type_name() == "Convert":
+        turn = _only_reader(turn.output(0))
+    order = None if turn is None or turn.get_type_name() != "Transpose" else _constant(turn, 1)
+    if turn is None or order is None or order.tolist() != _TO_PLANES:
+        return
+    sizes = _sizes(turn.input_value(0))
+    if sizes is None:
+        return
+    rows, columns, channels = sizes
+    last = turn
+    while (node := _only_reader(last.output(0))) is not None:
+        values = _constant(node, 1) if node.get_type_name() in _SCALING else None
+        if values is None or values.shape not in ((), (1, channels, 1, 1)):
+            break
+        if values.ndim == 4:
+            # Three numbers at a time would leave most of a vector idle, so rows are scaled whole.
+            _set(node, 1, np.tile(values.reshape(-1), columns).reshape(1, 1, -1))
+        last = node
+    if last is turn:
+        return
+    readers = list(last.output(0).get_target_inputs())
+    lines = ops.reshape(turn.input_value(0), np.array([0, rows, columns * channels]), True)
+    for reader in turn.output(0).get_target_inputs():
+        reader.replace_source_output(lines.output(0))
+    pixels = ops.reshape(last.output(0), np.array([0, rows, columns, channels]), True)
+    turned = ops.transpose(pixels, np.array(_TO_PLANES))
+    for reader in readers:
+        reader.replace_source_output(turned.output(0))
+
+
+class _Shuffles:
+    """Channel shuffles of a graph, with the splits and concatenations between them.
+
+    All these only move channels. So each channel is followed from the tensor that a convolution
+    makes, its source, to the one that a convolution reads, its goal. A source's weights are then
+    sorted by goal, a goal is joined from slices of its sources, and its reader's weights follow.
+    """
+
+    def __init__(self, graph: Any) -> None:
+        self._sources: list[tuple[Any, _Channels]] = []  # (port, its channels)
+        self._ports: list[tuple[Any, _Channels]] = []  # of what moves channels
+        self._followed: dict[tuple[str, int], _Channels] = {}
+        self._movers: set[str] = set()
+        self._shuffled: set[int] = set()
+        self._channel_count = 0
+        for node in graph.get_ordered_ops():
+            self._follow(node)
+
+    def remove(self) -> None:
+        """Do it, if each shuffled channel goes from a convolution to one other and no further."""
+        goals = self._goals()
+        if goals is None:
+            return
+        goal_of = np.full(self._channel_count, -1)
+        for number, (_, channels) in enumerate(goals):
+            goal_of[channels] = number
+        slices: list[list[tuple[Any, _Channels]]] = [[] for _ in goals]
+        for port, own in self._sources:
+            if goal_of[own[0]] >= 0:
+                order = np.argsort(goal_of[own], kind="stable")
+                for node in _makers(port) or ():
+                    _sort(node, order, is_reader=False)
+                numbers, counts = np.unique(goal_of[own], return_counts=True)
+                parts = np.split(own[order], np.cumsum(counts)[:-1])
+                slicing = zip(_split(port, counts), parts, strict=True)
+                for number, piece in zip(numbers, slicing, strict=True):
+                    slices[number].append(piece)
+        for (port, channels), pieces in zip(goals, slices, strict=True):
+            ports = [piece for piece, _ in pieces]
+            joined = ops.concat(ports, 1).output(0) if len(ports) > 1 else ports[0]
+            place = {int(channel): at for at, channel in enumerate(channels)}
+            order = np.array([place[int(one)] for _, part in pieces for one in part])
+            for reader in self._readers(port):
+                for node in _takers(reader.get_node()) or ():
+                    _sort(node, order, is_reader=True)
+                reader.replace_source_output(joined)
+
+    def _follow(self, node: Any) -> None:
+        """Note which channel lies where in what ``node`` gives, if it only moves them."""
+        kind = node.get_type_name()
+        if kind == "Concat" and node.get_attributes()["axis"] == 1:
+            parts = [self._channels(port) for port in node.input_values()]
+            known = [part for part in parts if part is not None]
+            if len(known) == len(parts):
+                self._note(node, [np.concatenate(known)])
+        elif kind in ("Split", "VariadicSplit"):
+            axis, channels = _constant(node, 1), self._channels(node.input_value(0))
+            if axis is not None and int(axis) == 1 and channels is not None:
+                counts = [port.get_partial_shape()[1].get_length() for port in node.outputs()]
+                self._note(node, np.split(channels, np.cumsum(counts)[:-1]))
+        elif (shuffle := _shuffle(node)) is not None:
+            first, groups = shuffle
+            channels = self._channels(first.input_value(0))
+            if channels is not None:
+                self._shuffled.update(channels.tolist())
+                self._movers.add(first.get_name())
+                self._note(node, [channels.reshape(groups, -1).T.reshape(-1)])
+
+    def _channels(self, port: Any) -> _Channels | None:
+        """Return the channels in ``port``, which is their source where none are known."""
+        key = port.get_node().get_name(), port.get_index()
+        sizes = _sizes(port)
+        if key not in self._followed and sizes is not None and len(sizes) == 3:
+            self._followed[key] = np.arange(self._channel_count, self._channel_count + sizes[0])
+            self._channel_count += sizes[0]
+            self._sources.append((port, self._followed[key]))
+        return self._followed.get(key)
+
+    def _note(self, node: Any, moved: list[_Channels]) -> None:
+        self._movers.add(node.get_name())
+        for port, channels in zip(node.outputs(), moved, strict=True):
+            self._followed[node.get_name(), port.get_index()] = channels
+            self._ports.append((port, channels))
+
+    def _readers(self, port: Any) -> list[Any]:
+        inputs = port.get_target_inputs()
+        return [one for one in inputs if one.get_node().get_name() not in self._movers]
+
+    def _goals(self) -> list[tuple[Any, _Channels]] | None:
+        """Return the tensors that are read, with their channels; None where nothing can be done."""
+        for port, own in self._sources:
+            is_ours = not self._shuffled.isdisjoint(own.tolist())
+            if is_ours and (self._readers(port) or _makers(port) is None):
+                return None
+        goals: list[tuple[Any, _Channels]] = []
+        for port, channels in self._ports:
+            readers = self._readers(port)
+            if readers and not self._shuffled.isdisjoint(channels.tolist()):
+                if any(_takers(one.get_node()) is None or one.get_index() for one in readers):
+                    return None
+                goals.append((port, channels))
+        arrived = [int(one) for _, channels in goals for one in channels]
+        return goals if goals and sorted(arrived) == sorted(self._shuffled) else None
+
+
+def _shuffle(node: Any) -> tuple[Any, int] | None:
+    """Return the node that begins a shuffle which ends with ``node``, and its count of groups."""
+    chain = [node]
+    for kind in ("Reshape", "Transpose", "Reshape"):
+        if chain[-1].get_type_name() != kind:
+            return None
+        chain.append(chain[-1].input_value(0).get_node())
+    last, swap, first = chain[:3]
+    order = _constant(swap, 1)
+    came, apart, went = map(_sizes, (first.input_value(0), first.output(0), last.output(0)))
+    if order is None or order.tolist() != _SWAP_GROUPS or not came or not apart:
+        return None
+    is_whole = came == went and apart == [apart[0], came[0] // apart[0], *came[1:]]
+    is_alone = all(_only_reader(one.output(0)) is not None for one in (first, swap))
+    return (first, apart[0]) if is_whole and is_alone else None
+
+
+def _makers(port: Any) -> list[Any] | None:
+    """Return the nodes down to the convolution that makes ``port``; None where others look on."""
+    nodes = [port.get_node()]
+    while nodes[-1].get_type_name() != "Convolution":
+        if not _can_sort(nodes[-1]):
+            return None
+        below = nodes[-1].input_value(0)
+        if len(below.get_target_inputs()) > 1:
+            return None
+        nodes.append(below.get_node())
+    return nodes if _can_sort(nodes[-1]) else None
+
+
+def _takers(node: Any) -> list[Any] | None:
+    """Return the nodes from ``node`` on that notice an order of channels; None where others do.
+
+    A depthwise convolution passes the order on, one over all channels does not.
+    """
+    if not _can_sort(node):
+        return None
+    if node.get_type_name() == "Convolution":
+        return [node]
+    nodes = [node]
+    for reader in node.output(0).get_target_inputs():
+        further = None if reader.get_index() else _takers(reader.get_node())
+        if further is None:
+            return None
+        nodes += further
+    return nodes
+
+
+def _can_sort(node: Any) -> bool:
+    kind = node.get_type_name()
+    values = _constant(node, 1) if node.get_input_size() == 2 else None
+    if kind == "GroupConvolution":
+        return values is not None and values.shape[1:3] == (1, 1)
+    if kind == "Convolution":
+        return values is not None
+    if kind in _CHANNELWISE:
+        return node.get_input_size() == 1 or (values is not None and _channel_axis(values) != -1)
+    return False
+
+
+def _sort(node: Any, order: _Channels, *, is_reader: bool) -> None:
+    """Let a node that can be sorted take (or a convolution that is no reader, give) this order."""
+    values = _constant(node, 1) if node.get_input_size() == 2 else None
+    if values is None:
+        return
+    kind = node.get_type_name()
+    axis = int(is_reader) if kind == "Convolution" else 0
+    if kind in _CHANNELWISE:
+        found = _channel_axis(values)
+        if found is None:
+            return
+        axis = found
+    _set(node, 1, values.take(order, axis))
+
+
+def _channel_axis(values: NDArray[Any]) -> int | None:
+    """Return where channels are counted; None for one value for all, -1 for anything else."""
+    if values.size == 1:
+        return None
+    if values.ndim == 1:  # a slope of each channel
+        return 0
+    return 1 if values.ndim == 4 and values.shape[1] == values.size else -1
+
+
+def _split(port: Any, counts: NDArray[np.int64]) -> list[Any]:
+    """Return slices of ``port``, of so many channels each."""
+    if len(counts) == 1:
+        return [port]
+    parts: list[Any] = ops.variadic_split(port, np.int64(1), counts.astype(np.int64)).outputs()
+    return parts
+
+
+def _sizes(port: Any) -> list[int] | None:
+    """Return the sizes behind the batch; None where they are not known."""
+    shape = port.get_partial_shape()
+    if shape.rank.is_dynamic or any(size.is_dynamic for size in list(shape)[1:]):
+        return None
+    return [size.get_length() for size in list(shape)[1:]]
+
+
+def _only_reader(port: Any) -> Any | None:
+    readers = list(port.get_target_inputs())
+    return readers[0].get_node() if len(readers) == 1 else None
+
+
+def _constant(node: Any, index: int) -> NDArray[Any] | None:
+    if node.get_input_size() <= index:
+        return None
+    source = node.input_value(index).get_node()
+    return np.asarray(source.data) if source.get_type_name() == "Constant" else None
+
+
+def _set(node: Any, index: int, values: NDArray[Any]) -> None:
+    made = ops.constant(np.ascontiguousarray(values))
+    node.input(index).replace_source_output(made.output(0))
