@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import cast
 
@@ -10,7 +11,12 @@ from torch import Tensor, nn
 from torchvision.models import shufflenet_v2_x1_0
 from torchvision.models.resnet import Bottleneck
 
-from engines.yolact.config import Backbone
+from engines.yolact.attention import attention_tiers
+from engines.yolact.config import YolactConfig
+from engines.yolact.deform import DeformableConv
+
+_IS_NEW = re.compile(r"^attention\.|conv_offset_mask|conv2\.bias$|num_batches_tracked$")
+"""Tensors that no pretrained body has."""
 
 
 class ResNetBackbone(nn.Module):
@@ -18,11 +24,12 @@ class ResNetBackbone(nn.Module):
 
     Args:
         block_counts: Bottleneck blocks in each of the four stages.
+        config: Says whether it has deformable convolutions and channel attention.
     """
 
     out_channels = (256, 512, 1024, 2048)
 
-    def __init__(self, block_counts: Sequence[int]) -> None:
+    def __init__(self, block_counts: Sequence[int], config: YolactConfig) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
@@ -39,15 +46,19 @@ class ResNetBackbone(nn.Module):
             )
             blocks = [Bottleneck(in_channels, width, stride, shortcut)]
             blocks += [Bottleneck(4 * width, width) for _ in range(block_count - 1)]
+            if config.deform_interval and stage > 0:
+                for block in blocks[:: config.deform_interval]:
+                    block.conv2 = DeformableConv(width, block.conv2.stride[0])
             self.layers.append(nn.Sequential(*blocks))
             in_channels = 4 * width
+        self.attention = attention_tiers(self.out_channels, config)
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Return the maps of the four stages, strides 4, 8, 16 and 32."""
         x = self.maxpool(self.relu(self.bn1(self.conv1(images))))
         maps = []
-        for stage in self.layers:
-            x = stage(x)
+        for stage, attend in zip(self.layers, self.attention, strict=True):
+            x = attend(stage(x))
             maps.append(x)
         return maps
 
@@ -74,11 +85,15 @@ class DarknetBlock(nn.Module):
 
 
 class DarknetBackbone(nn.Module):
-    """Darknet-53 without its classifier."""
+    """Darknet-53 without its classifier.
+
+    Args:
+        config: Says whether it has channel attention.
+    """
 
     out_channels = (128, 256, 512, 1024)
 
-    def __init__(self) -> None:
+    def __init__(self, config: YolactConfig) -> None:
         super().__init__()
         self._preconv = _conv_bn_leaky(3, 32, 3, 1)
         self.layers = nn.ModuleList()
@@ -87,26 +102,30 @@ class DarknetBackbone(nn.Module):
             down = _conv_bn_leaky(channels // 2, channels, 3, 2)
             blocks = [DarknetBlock(channels) for _ in range(block_count)]
             self.layers.append(nn.Sequential(down, *blocks))
+        self.attention = attention_tiers(self.out_channels, config)
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Return the maps of strides 4, 8, 16 and 32."""
-        x = self._preconv(images)
+        x = self.layers[0](self._preconv(images))
         maps = []
-        for stage in self.layers:
-            x = stage(x)
+        for stage, attend in zip(self.layers[1:], self.attention, strict=True):
+            x = attend(stage(x))
             maps.append(x)
-        return maps[1:]
+        return maps
 
 
 class ShuffleNetBackbone(nn.Module):
     """ShuffleNetV2 1.0x without its last convolution and classifier, for CPUs.
 
     Its activations are LeakyReLU(0.1), those of the detector whose weights serve as initial values.
+
+    Args:
+        config: Says whether it has channel attention.
     """
 
     out_channels = (24, 116, 232, 464)
 
-    def __init__(self) -> None:
+    def __init__(self, config: YolactConfig) -> None:
         super().__init__()
         whole = shufflenet_v2_x1_0(weights=None)
         self.conv1, self.maxpool = whole.conv1, whole.maxpool
@@ -115,26 +134,29 @@ class ShuffleNetBackbone(nn.Module):
             for name, child in module.named_children():
                 if isinstance(child, nn.ReLU):
                     setattr(module, name, nn.LeakyReLU(0.1, inplace=True))
+        self.attention = attention_tiers(self.out_channels, config)
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Return the maps of strides 4, 8, 16 and 32."""
-        maps = [self.maxpool(self.conv1(images))]
-        for stage in (self.stage2, self.stage3, self.stage4):
-            maps.append(stage(maps[-1]))
+        x = self.maxpool(self.conv1(images))
+        maps = [self.attention[0](x)]
+        stages = (self.stage2, self.stage3, self.stage4)
+        for stage, attend in zip(stages, self.attention[1:], strict=True):
+            maps.append(attend(stage(maps[-1])))
         return maps
 
 
-def make_backbone(name: Backbone) -> nn.Module:
-    """Return the untrained body called ``name``; it has ``out_channels``, one entry a stage."""
-    match name:
+def make_backbone(config: YolactConfig) -> nn.Module:
+    """Return a configuration's untrained body; it has ``out_channels``, one entry a stage."""
+    match config.backbone:
         case "resnet50":
-            return ResNetBackbone((3, 4, 6, 3))
+            return ResNetBackbone((3, 4, 6, 3), config)
         case "resnet101":
-            return ResNetBackbone((3, 4, 23, 3))
+            return ResNetBackbone((3, 4, 23, 3), config)
         case "darknet53":
-            return DarknetBackbone()
+            return DarknetBackbone(config)
         case "shufflenet_v2_x1_0":
-            return ShuffleNetBackbone()
+            return ShuffleNetBackbone(config)
 
 
 def load_nanodet_shufflenet(backbone: nn.Module, state: dict[str, Tensor]) -> None:
@@ -147,6 +169,30 @@ def load_nanodet_shufflenet(backbone: nn.Module, state: dict[str, Tensor]) -> No
     Raises:
         RuntimeError: Keys or shapes do not fit.
     """
-    state = dict(state)
-    state["conv1.0.weight"] = torch.flip(state["conv1.0.weight"], dims=[1])
-    backbone.load_state_dict(state, strict=True)
+    first = torch.flip(state["conv1.0.weight"], dims=[1])
+    _fill(backbone, state | {"conv1.0.weight": first})
+
+
+def load_classifier(backbone: nn.Module, state: dict[str, Tensor]) -> None:
+    """Fill a ResNet or Darknet with the body of an ImageNet classifier.
+
+    Args:
+        state: Keys of torchvision's ResNet, or of the darknet53.pth that YOLACT's authors offer;
+            the classifier's own layer is left out.
+
+    Raises:
+        RuntimeError: Keys or shapes do not fit.
+    """
+    renamed = {
+        re.sub(r"^layer(\d)\.", lambda match: f"layers.{int(match[1]) - 1}.", key): value
+        for key, value in state.items()
+        if not key.startswith("fc.")
+    }
+    _fill(backbone, renamed)
+
+
+def _fill(backbone: nn.Module, state: dict[str, Tensor]) -> None:
+    """Load a state; what pretrained bodies have not keeps its initial values."""
+    own = backbone.state_dict()
+    new = {key: value for key, value in own.items() if _IS_NEW.search(key)}
+    backbone.load_state_dict(new | state, strict=True)

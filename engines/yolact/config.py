@@ -1,7 +1,8 @@
 """The configurations of the YOLACT family: which backbone, which size, which priors.
 
-Source: Bolya et al., "YOLACT: Real-time Instance Segmentation", ICCV 2019, and the released
-models; scales of other input sizes are those of 550 pixels, scaled and truncated.
+Source: Bolya et al., "YOLACT: Real-time Instance Segmentation", ICCV 2019; "YOLACT++: Better
+Real-time Instance Segmentation", TPAMI 2020; and the released models. Scales of other input sizes
+are those of 550 pixels, scaled and truncated.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Literal
 from engines.errors import EngineError
 
 Backbone = Literal["resnet50", "resnet101", "darknet53", "shufflenet_v2_x1_0"]
+Nms = Literal["fast", "greedy"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +44,12 @@ class YolactConfig:
         prototype_count: Prototypes, and coefficients of each detection.
         is_light: Depthwise separable blocks with batch norm in place of dense 3 x 3 convolutions,
             and prototypes that also see the backbone's stride-4 map.
+        deform_interval: In the last three stages of a ResNet the first block and every so many
+            after it have a deformable convolution; 0 for none.
+        has_mask_scoring: Scores are multiplied by each mask's IoU as a small network estimates it.
+        has_channel_attention: Each stage of the backbone weighs its channels.
+        nms: Of its detections. Fast NMS is the paper's; the greedy kind keeps more of those who
+            stand in front of each other.
     """
 
     name: str
@@ -55,6 +63,10 @@ class YolactConfig:
     prototype_count: int = 32
     normalization: Normalization = IMAGENET
     is_light: bool = False
+    deform_interval: int = 0
+    has_mask_scoring: bool = False
+    has_channel_attention: bool = False
+    nms: Nms = "fast"
 
     @property
     def priors_per_cell(self) -> int:
@@ -91,6 +103,28 @@ _RESNET101 = YolactConfig(
     prior_scales=_single(24, 48, 96, 192, 384),
 )
 _RESNET50 = replace(_RESNET101, name="yolact-resnet50", backbone="resnet50")
+_PLUS_BASE = replace(
+    _RESNET101,
+    name="yolact-plus-base",
+    prior_scales=tuple(
+        tuple(scale * 2 ** (third / 3) for third in range(3)) for scale in (24, 48, 96, 192, 384)
+    ),
+    has_square_priors=False,
+    deform_interval=3,
+    has_mask_scoring=True,
+)
+_LIGHT = YolactConfig(
+    name="yolact-light",
+    backbone="shufflenet_v2_x1_0",
+    input_size=416,
+    class_count=1,
+    prior_scales=_single(18, 36, 72, 144, 288),
+    aspect_ratios=(0.25, 0.5, 1.0),
+    has_square_priors=False,
+    channels=96,
+    is_light=True,
+    nms="greedy",
+)
 
 CONFIGS: Mapping[str, YolactConfig] = {
     config.name: config
@@ -122,17 +156,12 @@ CONFIGS: Mapping[str, YolactConfig] = {
             prior_scales=_single(32, 64, 128, 256, 512),
             has_square_priors=False,
         ),
-        YolactConfig(
-            name="yolact-light",
-            backbone="shufflenet_v2_x1_0",
-            input_size=416,
-            class_count=1,
-            prior_scales=_single(18, 36, 72, 144, 288),
-            aspect_ratios=(0.25, 0.5, 1.0),
-            has_square_priors=False,
-            channels=96,
-            is_light=True,
-        ),
+        _PLUS_BASE,
+        replace(_PLUS_BASE, name="yolact-plus-resnet50", backbone="resnet50", deform_interval=1),
+        replace(_RESNET50, name="yolact-se-resnet50", has_channel_attention=True),
+        replace(_RESNET101, name="yolact-se-resnet101", has_channel_attention=True),
+        _LIGHT,
+        replace(_LIGHT, name="yolact-se-light", has_channel_attention=True),
     )
 }
 

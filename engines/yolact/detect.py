@@ -1,15 +1,19 @@
-"""The tail of the graph: scores, boxes and Fast NMS, with static shapes so that it exports.
+"""The tail of the graph: scores, boxes and NMS, with static shapes so that it exports.
 
-Source: Bolya et al., "YOLACT", ICCV 2019, section 5 (Fast NMS) and the thresholds of its code.
+Source: Bolya et al., "YOLACT", ICCV 2019, with the thresholds of its code; "YOLACT++", TPAMI 2020,
+section 6 (mask re-scoring).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 
+from engines.nms import fast_nms, greedy_nms
+from engines.yolact.mask_scoring import MaskIouNet, inside_boxes
 from engines.yolact.network import RawOutputs, Yolact
 from engines.yolact.priors import CENTER_VARIANCE, SIZE_VARIANCE, make_priors
 
@@ -19,6 +23,11 @@ DETECTION_COUNT = 100
 """Rows that leave the graph."""
 NMS_IOU = 0.5
 """A box that overlaps a better one of its class by more than this is dropped."""
+
+
+NmsFunction = Callable[[Tensor, float], Tensor]
+"""Says of (..., n, 4) boxes by falling score, and a largest overlap, which stay: (..., n) bool."""
+NMS: Mapping[str, NmsFunction] = {"fast": fast_nms, "greedy": greedy_nms}
 
 
 class Detections(NamedTuple):
@@ -49,27 +58,30 @@ class YolactDetector(nn.Module):
 
     def forward(self, frames: Tensor) -> Detections:
         """Detect on (B, S, S, 3) uint8 RGB frames."""
-        return detect(self.network(frames), cast(Tensor, self.priors))
+        nms = NMS[self.network.config.nms]
+        found = detect(self.network(frames), cast(Tensor, self.priors), nms)
+        scorer = self.network.maskiou_net
+        return found if scorer is None else rescore(found, scorer)
 
 
-def detect(raw: RawOutputs, priors: Tensor) -> Detections:
+def detect(raw: RawOutputs, priors: Tensor, nms: NmsFunction) -> Detections:
     """Turn a network's raw outputs into rows of detections.
 
     Args:
         raw: Of a network in evaluation.
         priors: (P, 4) as `make_priors` gives them.
+        nms: Within each class.
     """
     # Softmax, exp and the IoU stay in float32 whatever the network runs in.
-    scores = torch.softmax(raw.logits.float(), dim=-1)[..., 1:].transpose(1, 2)  # (B, C, P)
+    scores = class_scores(raw.logits.float()).transpose(1, 2)  # (B, C, P)
     boxes = decode(raw.locations.float(), priors)
     candidate_count = min(CANDIDATE_COUNT, priors.shape[0])
     top_scores, top_rows = torch.topk(scores, candidate_count, dim=2)  # (B, C, n)
     class_count = scores.shape[1]
     flat_rows = top_rows.flatten(1)  # (B, C * n)
     flat_boxes = _gather(boxes, flat_rows)
-    kept_scores = top_scores * fast_nms(
-        flat_boxes.view(-1, class_count, candidate_count, 4), NMS_IOU
-    )
+    is_kept = nms(flat_boxes.view(-1, class_count, candidate_count, 4), NMS_IOU)
+    kept_scores = top_scores * is_kept
     detection_count = min(DETECTION_COUNT, class_count * candidate_count)
     best_scores, best = torch.topk(kept_scores.flatten(1), detection_count, dim=1)  # (B, K)
     return Detections(
@@ -81,43 +93,42 @@ def detect(raw: RawOutputs, priors: Tensor) -> Detections:
     )
 
 
+def rescore(found: Detections, scorer: MaskIouNet) -> Detections:
+    """Multiply each score by the estimated IoU of its mask, and sort the rows anew.
+
+    A row has one score, so its box is scored by the product too, as the released code does when it
+    draws.
+    """
+    height, width = found.prototypes.shape[1:3]
+    row_count = found.scores.shape[1]
+    logits = torch.einsum("bkm,bhwm->bkhw", found.coefficients, found.prototypes)
+    masks = torch.sigmoid(logits) * inside_boxes(found.boxes, height, width)
+    ious = scorer(masks.reshape(-1, 1, height, width))  # (B * K, classes)
+    ious = ious.reshape(-1, row_count, ious.shape[1])
+    iou = torch.gather(ious, 2, found.class_ids.long().unsqueeze(-1)).squeeze(-1)
+    scores, order = torch.topk(found.scores * iou.float().clamp(max=1), row_count, dim=1)
+    return Detections(
+        boxes=_gather(found.boxes, order),
+        scores=scores,
+        class_ids=torch.gather(found.class_ids, 1, order),
+        coefficients=_gather(found.coefficients, order),
+        prototypes=found.prototypes,
+    )
+
+
+def class_scores(logits: Tensor) -> Tensor:
+    """Return (..., classes) probabilities of (..., 1 + classes) logits, the background's first."""
+    if logits.shape[-1] == 2:
+        # The same number, without a reduction over an axis of two, which runtimes are slow at.
+        return torch.sigmoid(logits[..., 1:] - logits[..., :1])
+    return torch.softmax(logits, dim=-1)[..., 1:]
+
+
 def decode(locations: Tensor, priors: Tensor) -> Tensor:
     """Return (B, P, 4) relative corners; the torch form of `engines.yolact.priors.decode_boxes`."""
     center = priors[:, :2] + CENTER_VARIANCE * locations[..., :2] * priors[:, 2:]
     size = priors[:, 2:] * torch.exp(SIZE_VARIANCE * locations[..., 2:])
     return torch.cat([center - size / 2, center + size / 2], dim=-1)
-
-
-def fast_nms(boxes: Tensor, iou_max: float) -> Tensor:
-    """Say which boxes stay when each is compared with all better ones at once.
-
-    A box that is itself suppressed still suppresses others: that is what makes this a matrix
-    operation, and where it differs from greedy NMS.
-
-    Args:
-        boxes: (B, C, n, 4) corners, sorted by falling score within each class.
-        iou_max: The largest overlap with a better box that is kept.
-
-    Returns:
-        (B, C, n), 1.0 where a box stays, else 0.0.
-    """
-    better = torch.triu(pairwise_iou(boxes), diagonal=1)  # (B, C, n, n), row = the better box
-    return (better.amax(dim=2) <= iou_max).to(boxes.dtype)
-
-
-def pairwise_iou(boxes: Tensor) -> Tensor:
-    """Return (..., n, n) intersections over unions of (..., n, 4) boxes with each other."""
-    left_top, right_bottom = boxes[..., :2], boxes[..., 2:]
-    overlap = torch.clamp(
-        torch.minimum(right_bottom.unsqueeze(-2), right_bottom.unsqueeze(-3))
-        - torch.maximum(left_top.unsqueeze(-2), left_top.unsqueeze(-3)),
-        min=0,
-    )
-    intersection = overlap[..., 0] * overlap[..., 1]
-    size = torch.clamp(right_bottom - left_top, min=0)
-    area = size[..., 0] * size[..., 1]
-    union = area.unsqueeze(-1) + area.unsqueeze(-2) - intersection
-    return intersection / torch.clamp(union, min=1e-9)
 
 
 def _gather(rows: Tensor, index: Tensor) -> Tensor:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import platform
-import warnings
-from dataclasses import replace
 from pathlib import Path
 
-import onnx
-import torch
+from torch import Tensor, nn
 
-from engines.manifest import METADATA_KEY, Manifest
+from engines.graph_file import write_engine_graph, write_graph
+from engines.manifest import Manifest
 from engines.yolact.detect import Detections, YolactDetector
+from engines.yolact.network import Yolact
 
-OPSET = 20
-MAX_BATCH = 64
+RAW_OUTPUT_NAMES = ("loc", "conf", "mask", "proto")
 
 
 def export_onnx(detector: YolactDetector, manifest: Manifest, path: Path) -> None:
@@ -27,28 +24,28 @@ def export_onnx(detector: YolactDetector, manifest: Manifest, path: Path) -> Non
         detector: On the CPU, in float32.
         path: Replaced at once when the file is whole.
     """
-    size = detector.network.config.input_size
-    # Two frames: with one, the exporter would take the batch for a constant.
-    frames = torch.zeros((2, size, size, 3), dtype=torch.uint8)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about the exporter's own parts, nothing to act on
-        program = torch.onnx.export(
-            detector.eval(),
-            (frames,),
-            dynamo=True,
-            opset_version=OPSET,
-            input_names=["frames"],
-            output_names=list(Detections._fields),
-            dynamic_shapes=({0: torch.export.Dim("batch", min=1, max=MAX_BATCH)},),
-            verbose=False,
-        )
-    assert program is not None  # with dynamo=True it always returns one
-    tools = {
-        "torch": torch.__version__,
-        "onnx": onnx.__version__,
-        "python": platform.python_version(),
-    }
-    partial = path.with_name(f".{path.name}.partial")
-    program.model.metadata_props[METADATA_KEY] = replace(manifest, tools=tools).to_json()
-    program.save(str(partial))
-    partial.replace(path)
+    write_engine_graph(detector, Detections._fields, manifest, path)
+
+
+def export_raw_onnx(network: Yolact, path: Path) -> None:
+    """Write one ONNX file with what the network says before anything is decoded; it is no engine.
+
+    The outputs are named as in the released code: ``loc`` (B, P, 4), ``conf`` (B, P, 1 + classes)
+    before the softmax, ``mask`` (B, P, M) after the tanh, ``proto`` (B, Hp, Wp, M) after the ReLU.
+
+    Args:
+        network: On the CPU, in float32.
+        path: Replaced at once when the file is whole.
+    """
+    write_graph(_RawNetwork(network), network.config.input_size, RAW_OUTPUT_NAMES, {}, path)
+
+
+class _RawNetwork(nn.Module):
+    """A network without the semantic map, which exists in training only."""
+
+    def __init__(self, network: Yolact) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, frames: Tensor) -> tuple[Tensor, ...]:
+        return tuple(self.network(frames)[: len(RAW_OUTPUT_NAMES)])

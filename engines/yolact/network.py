@@ -16,6 +16,7 @@ from torch.nn import functional as F  # noqa: N812 - the name that everybody rea
 from engines.yolact.backbones import make_backbone
 from engines.yolact.config import YolactConfig
 from engines.yolact.light import LightHead, LightPrototypes, light_downsample, light_smooth
+from engines.yolact.mask_scoring import MaskIouNet
 
 
 class RawOutputs(NamedTuple):
@@ -109,6 +110,9 @@ class PredictionHead(nn.Module):
 class Yolact(nn.Module):
     """A YOLACT network, full or light, as its configuration says.
 
+    ``maskiou_net`` (None without mask scoring) takes no part in `forward`: it looks at assembled
+    masks, in the graph's tail and in training.
+
     Args:
         config: Shapes of everything.
     """
@@ -116,7 +120,7 @@ class Yolact(nn.Module):
     def __init__(self, config: YolactConfig) -> None:
         super().__init__()
         self.config = config
-        self.backbone = make_backbone(config.backbone)
+        self.backbone = make_backbone(config)
         widths = cast(Sequence[int], self.backbone.out_channels)
         self.fpn = FeaturePyramid(widths[1:], config)
         self.proto_net: nn.Module
@@ -129,6 +133,7 @@ class Yolact(nn.Module):
             head = PredictionHead(config)
         self.prediction_layers = nn.ModuleList([head])
         self.semantic_seg_conv = nn.Conv2d(config.channels, config.class_count, 1)
+        self.maskiou_net = MaskIouNet(config.class_count) if config.has_mask_scoring else None
         self.register_buffer("mean_rgb", _as_channel(config.normalization.mean_rgb), False)
         self.register_buffer("std_rgb", _as_channel(config.normalization.std_rgb), False)
         self._initialize()
