@@ -4,14 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from types import TracebackType
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.assemble import Selection, assemble
-from engines.backends.base import Backend
+from engines.assemble import Outputs, Selection
+from engines.backends.base import Backend, PlanesBackend
+from engines.errors import BackendError
+from engines.families import get_family
+from engines.fit import make_fit
 from engines.instances import Instances
 from engines.manifest import Manifest
+from engines.planar_frame import DeviceFrame, PlanarFrame
+from engines.yolo_fcn.crops import FittedPicture, Picture
+from engines.yolo_fcn.masks import MAX_CROPS, CropMasker
+
+Frames = NDArray[np.uint8] | Sequence[PlanarFrame]
+"""A batch: inputs that are ready, or frames as they came."""
+
+Pictures = Sequence[Picture] | Sequence[DeviceFrame]
+"""The frames of a batch at their full resolution; on a device, or not."""
 
 
 class Engine:
@@ -20,10 +33,28 @@ class Engine:
     Args:
         backend: Owned: closing the engine closes it.
         manifest: Of the file that the backend has loaded.
+        crop_backend: Holds the second graph of a file that has one; owned likewise.
+        reason: Why this backend and no other, in a phrase; empty where it is what was asked for.
+
+    Raises:
+        EngineFileError: The manifest's family is unknown.
     """
 
-    def __init__(self, backend: Backend, manifest: Manifest) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        manifest: Manifest,
+        *,
+        crop_backend: Backend | None = None,
+        reason: str = "",
+    ) -> None:
         self._backend = backend
+        self._crop_backend = crop_backend
+        self._masker = None
+        if crop_backend is not None and manifest.crop_px is not None:
+            self._masker = CropMasker(crop_backend, manifest.crop_px, manifest.crop_margin)
+        self.reason = reason
+        self._assemble = get_family(manifest.family, where=manifest.name).assemble
         self.manifest = manifest
 
     @property
@@ -32,43 +63,168 @@ class Engine:
         return self._backend.name
 
     @property
+    def device(self) -> str:
+        """What the runtime runs on, such as "cpu"."""
+        return self._backend.device
+
+    @property
     def precision(self) -> str:
         """What the runtime computes in."""
         return self._backend.precision
+
+    @property
+    def crop_precision(self) -> str:
+        """What the second graph is computed in; empty if there is none."""
+        return "" if self._crop_backend is None else self._crop_backend.precision
 
     @property
     def preferred_batch(self) -> int:
         """Frames to give at once where nobody waits for them."""
         return self._backend.preferred_batch
 
+    @property
+    def takes_planes(self) -> bool:
+        """Whether frames can be given as they came; the backend then scales them on its device."""
+        return bool(getattr(self._backend, "takes_planes", False))
+
+    @property
+    def left_out_count(self) -> int:
+        """Boxes so far that ``max_crops`` left out."""
+        return 0 if self._masker is None else self._masker.left_out_count
+
     def detect(
         self,
-        frames: NDArray[np.uint8],
+        frames: Frames,
         sizes_px: Sequence[tuple[int, int]],
         *,
-        score_min: float = 0.3,
+        score_min: float | None = None,
         top_k: int = 15,
         class_ids: frozenset[int] | None = None,
+        pictures: Sequence[Picture] | None = None,
+        max_crops: int = MAX_CROPS,
     ) -> list[Instances]:
         """Return the instances of each frame of a batch.
 
         Args:
-            frames: (B, S, S, 3) uint8 RGB, each squashed to the input size.
+            frames: (B, S, S, 3) uint8 RGB, each fitted into the input as the manifest's ``fit``
+                says; or, where `takes_planes`, B frames as they came.
             sizes_px: B pairs (width, height) of the frames before that.
-            score_min: In [0, 1].
+            score_min: In [0, 1]; None for what the manifest says.
             top_k: Instances of a frame at most.
             class_ids: Only these classes; all if None.
+            pictures: The B frames at their full resolution, for an engine whose manifest has
+                ``crop_px``; None cuts its crops out of the inputs. Where frames are given as they
+                came and both graphs are on one device, crops are cut there, and these not read.
+            max_crops: Boxes of the batch that such an engine masks; the least likely of more are
+                left out, and counted in `left_out_count`.
         """
-        outputs = self._backend.infer(frames)
-        selection = Selection(score_min=score_min, top_k=top_k, class_ids=class_ids)
+        outputs = self.infer(frames, self._score_min(score_min))
+        return self.assemble(
+            outputs,
+            sizes_px,
+            score_min=score_min,
+            top_k=top_k,
+            class_ids=class_ids,
+            pictures=self._pictures(frames, sizes_px, pictures),
+            max_crops=max_crops,
+        )
+
+    def _pictures(
+        self,
+        frames: Frames,
+        sizes_px: Sequence[tuple[int, int]],
+        given: Sequence[Picture] | None,
+    ) -> Pictures | None:
+        """Return what crops are cut out of: where frames lie on the crops' device, those."""
+        if self._masker is None:
+            return None
+        if not isinstance(frames, np.ndarray):
+            is_there = self._masker.cuts_on(self._backend.device)
+            return getattr(self._backend, "device_frames", given) if is_there else given
+        if given is not None:
+            return given
         return [
-            assemble(outputs, index, width, height, selection)
+            FittedPicture(frame, make_fit(self.manifest.fit, *size_px, frames.shape[1]))
+            for frame, size_px in zip(frames, sizes_px, strict=False)
+        ]
+
+    def infer(self, frames: Frames, score_min: float = 0.0) -> Outputs:
+        """Return the first graph's outputs for a batch; the caller owns them until the next call.
+
+        Args:
+            frames: As `detect` takes them.
+            score_min: Of frames that are given as they came, rows below it may be left zero.
+        """
+        if isinstance(frames, np.ndarray):
+            return self._backend.infer(frames)
+        return cast(PlanesBackend, self._backend).infer_planes(frames, score_min=score_min)
+
+    def assemble(
+        self,
+        outputs: Outputs,
+        sizes_px: Sequence[tuple[int, int]],
+        *,
+        score_min: float | None = None,
+        top_k: int = 15,
+        class_ids: frozenset[int] | None = None,
+        pictures: Pictures | None = None,
+        max_crops: int = MAX_CROPS,
+    ) -> list[Instances]:
+        """Return the instances in the first graph's outputs.
+
+        Args as of `detect`, but that without ``pictures`` nothing is cut out: an engine whose
+        manifest has ``crop_px`` then gives each box as its mask.
+        """
+        selection = Selection(
+            score_min=self._score_min(score_min),
+            top_k=top_k,
+            class_ids=class_ids,
+        )
+        fit, side = self.manifest.fit, self.manifest.input_size
+        found = [
+            self._assemble(outputs, index, make_fit(fit, width, height, side), selection)
             for index, (width, height) in enumerate(sizes_px)
         ]
+        if self._masker is None or pictures is None:
+            return found
+        return self._masker.mask(found, pictures, sizes_px, max_crops)
+
+    def _score_min(self, asked: float | None) -> float:
+        return self.manifest.score_min if asked is None else asked
+
+    def mask_boxes(self, boxed: Instances, picture: Picture, size_px: tuple[int, int]) -> Instances:
+        """Return instances of one frame with the masks that the second graph sees in their boxes.
+
+        Args:
+            boxed: Their masks are not looked at.
+            picture: The frame.
+            size_px: Its width and height.
+
+        Raises:
+            BackendError: The engine has no second graph.
+        """
+        return self._needed_masker().mask([boxed], [picture], [size_px], len(boxed))[0]
+
+    def mask_crops(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the second graph's masks (N, M, M) of (N, C, C, 3) crops.
+
+        Raises:
+            BackendError: The engine has no second graph.
+        """
+        return self._needed_masker().probabilities(crops)
+
+    def _needed_masker(self) -> CropMasker:
+        if self._masker is None:
+            raise BackendError(
+                f"{self.manifest.name}: has one graph alone; an engine of two stages is needed."
+            )
+        return self._masker
 
     def close(self) -> None:
         """Give back the backend's resources; a second call does nothing."""
         self._backend.close()
+        if self._crop_backend is not None:
+            self._crop_backend.close()
 
     def __enter__(self) -> Engine:
         return self

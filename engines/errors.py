@@ -2,7 +2,8 @@
 
 EngineError(ValueError)            an engine, or a request to one, is not usable
 +-- EngineFileError(+ OSError)     the file is missing, unreadable or not an engine
-+-- BackendError                   the runtime asked for is missing or refuses the graph
++-- BackendError                   the runtime asked for refuses the graph, or the request
+|   +-- UnavailableError           it, or the device asked for, is not here
 +-- WeightsError                   a weights file does not fit the network
 """
 
@@ -16,7 +17,14 @@ class EngineFileError(EngineError, OSError):
 
 
 class BackendError(EngineError):
-    """The runtime asked for is not installed, or refuses this graph."""
+    """The runtime asked for refuses this graph, or what it was asked to do."""
+
+
+class UnavailableError(BackendError):
+    """The runtime asked for, or the device, is not here; another one may be.
+
+    Its text is a phrase that says why, fit to follow a colon: "no NVIDIA driver is here".
+    """
 
 
 class WeightsError(EngineError):

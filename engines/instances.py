@@ -19,6 +19,10 @@ MASK_THRESHOLD = 128
 """Patch values from here on belong to the object; 128 of 255 is a probability of one half."""
 
 
+Region = tuple[slice, slice]
+"""Rows and columns of a mask."""
+
+
 class Rle(TypedDict):
     """A mask in COCO's compressed run-length form: ``size`` is [height, width] in pixels."""
 
@@ -38,6 +42,7 @@ class Instances:
             bottom are exclusive; inside the frame and never empty.
         patches: N maps of their own (h, w), 0..255 for a probability of 0..1.
         track_ids: (N,), or None when nothing is tracked.
+        is_exclusive: A pixel that several patches claim belongs to the first of them alone.
     """
 
     boxes_xyxy_src: NDArray[np.float32]
@@ -46,6 +51,7 @@ class Instances:
     extents_xyxy_src: NDArray[np.int32]
     patches: tuple[NDArray[np.uint8], ...]
     track_ids: NDArray[np.int32] | None = None
+    is_exclusive: bool = False
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -68,12 +74,38 @@ class Instances:
             (extents height, extents width) of 0 and 1: the patch scaled bilinearly, then cut at one
             half, so that the outline is smooth at the frame's resolution.
         """
+        mask = self._claim(index)
+        if self.is_exclusive:
+            for better in range(index):
+                shared = self._shared(index, better)
+                if shared is not None:
+                    ours, theirs = shared
+                    mask[ours] &= 1 - self._claim(better)[theirs]
+        return mask
+
+    def _claim(self, index: int) -> NDArray[np.uint8]:
+        """Return a mask as if there were no others."""
         left, top, right, bottom = (int(edge) for edge in self.extents_xyxy_src[index])
         scaled = cv2.resize(
             self.patches[index], (right - left, bottom - top), interpolation=cv2.INTER_LINEAR
         )
         return cv2.threshold(scaled, MASK_THRESHOLD - 1, 1, cv2.THRESH_BINARY)[1].astype(
             np.uint8, copy=False
+        )
+
+    def _shared(self, index: int, other: int) -> tuple[Region, Region] | None:
+        """Return where two extents meet, in each of them; None where they do not."""
+        mine, theirs = self.extents_xyxy_src[index], self.extents_xyxy_src[other]
+        left, top = (int(edge) for edge in np.maximum(mine[:2], theirs[:2]))
+        right, bottom = (int(edge) for edge in np.minimum(mine[2:], theirs[2:]))
+        if left >= right or top >= bottom:
+            return None
+        return (
+            (slice(top - mine[1], bottom - mine[1]), slice(left - mine[0], right - mine[0])),
+            (
+                slice(top - theirs[1], bottom - theirs[1]),
+                slice(left - theirs[0], right - theirs[0]),
+            ),
         )
 
     def select(self, keep: NDArray[np.bool_] | NDArray[np.intp] | Sequence[int]) -> Instances:

@@ -6,7 +6,9 @@ import json
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from engines.backends.base import InputLayout
 from engines.errors import EngineFileError
+from engines.fit import FitKind
 
 METADATA_KEY = "maskstream"
 """The ONNX metadata property that holds the manifest as JSON."""
@@ -22,6 +24,11 @@ class Manifest:
         input_size: Side of its square input, in pixels.
         class_names: By class id.
         patch_px: The longest side that a mask patch of this engine can have.
+        fit: How a frame is brought into the square input.
+        layout: How the graph takes that input.
+        score_min: What an instance scores at least, unless somebody asks otherwise.
+        crop_px: Side of the crops that a second graph of the file masks; None if it has none.
+        crop_margin: As `engines.yolo_fcn.crops.crop_extents` takes it.
         precision: Of the weights and the network, such as "fp32".
         source: Data and training run, in a phrase.
         licence: SPDX expression or a phrase.
@@ -35,6 +42,11 @@ class Manifest:
     input_size: int
     class_names: tuple[str, ...]
     patch_px: int
+    fit: FitKind = "squash"
+    layout: InputLayout = "frames"
+    score_min: float = 0.3
+    crop_px: int | None = None
+    crop_margin: float = 0.0
     precision: str = "fp32"
     source: str = ""
     licence: str = ""
