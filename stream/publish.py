@@ -9,6 +9,7 @@ import ipaddress
 import os
 import socket
 import stat
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,7 +69,7 @@ def parse_endpoint(text: str) -> Endpoint:
             )
         return Endpoint(text, path=Path(rest))
     if scheme != "tcp":
-        raise ConfigError(f"{text}: no endpoint for figures; use {EXAMPLES}.")
+        raise ConfigError(f"{text}: no endpoint; use {EXAMPLES}.")
     try:
         parts = urlsplit(text)
         host, port = parts.hostname, parts.port
@@ -79,6 +80,65 @@ def parse_endpoint(text: str) -> Endpoint:
     number = "127.0.0.1" if host == "localhost" else host
     shown = f"[{number}]" if ":" in number else number
     return Endpoint(f"tcp://{shown}:{port}", host=host)
+
+
+class PubSocket:
+    """An endpoint that messages go out at; whoever does not read them in time misses some."""
+
+    def __init__(self, endpoint: Endpoint, *, unread_max: int) -> None:
+        """Take the endpoint.
+
+        Args:
+            endpoint: Its socket file's folder is made, for this user alone, where it is missing.
+            unread_max: Messages kept for a listener that does not read.
+
+        Raises:
+            ConfigError: The endpoint cannot be had.
+        """
+        self.endpoint = endpoint
+        self._is_bound = False
+        if endpoint.path is not None:
+            _prepare_socket_file(endpoint.path)
+        self._context = zmq.Context()
+        self._socket = self._context.socket(zmq.PUB)
+        self._socket.setsockopt(zmq.SNDHWM, unread_max)
+        self._socket.setsockopt(zmq.LINGER, 0)
+        self._socket.setsockopt(zmq.MAXMSGSIZE, _HEARD_MAX_BYTES)
+        self._socket.setsockopt(zmq.IPV6, int(endpoint.host is not None and ":" in endpoint.host))
+        try:
+            self._bind()
+        except zmq.ZMQError as exc:
+            self._release()
+            raise ConfigError(
+                f"{endpoint.address}: cannot be taken ({zmq.strerror(exc.errno or 0)}); "
+                f"use another endpoint, such as {EXAMPLES}."
+            ) from exc
+
+    def send(self, parts: Sequence[bytes]) -> None:
+        """Hand a message to whoever listens; never waits for any of them."""
+        with suppress(zmq.Again):
+            self._socket.send_multipart(parts, zmq.NOBLOCK)
+
+    def close(self) -> None:
+        """Give the endpoint back."""
+        # Only here something may linger, so that listeners hear of the end.
+        self._socket.setsockopt(zmq.LINGER, _LAST_WORD_MS)
+        self._release()
+
+    def _bind(self) -> None:
+        # The socket file is for this user alone, as its folder is.
+        mask = os.umask(0o077)
+        try:
+            self._socket.bind(self.endpoint.address)
+        finally:
+            os.umask(mask)
+        self._is_bound = True
+
+    def _release(self) -> None:
+        self._socket.close()
+        self._context.term()
+        if self.endpoint.path is not None and self._is_bound:
+            self.endpoint.path.unlink(missing_ok=True)
 
 
 class Publisher:
@@ -104,50 +164,15 @@ class Publisher:
             )
         self.endpoint = endpoint
         self._encoding = encoding
-        self._is_bound = False
-        if endpoint.path is not None:
-            _prepare_socket_file(endpoint.path)
-        self._context = zmq.Context()
-        self._socket = self._context.socket(zmq.PUB)
-        self._socket.setsockopt(zmq.SNDHWM, _UNREAD_MAX)
-        self._socket.setsockopt(zmq.LINGER, 0)
-        self._socket.setsockopt(zmq.MAXMSGSIZE, _HEARD_MAX_BYTES)
-        self._socket.setsockopt(zmq.IPV6, int(endpoint.host is not None and ":" in endpoint.host))
-        try:
-            self._bind()
-        except zmq.ZMQError as exc:
-            self._release()
-            raise ConfigError(
-                f"{endpoint.address}: cannot be taken ({zmq.strerror(exc.errno or 0)}); "
-                f"use another endpoint, such as {EXAMPLES}."
-            ) from exc
+        self._socket = PubSocket(endpoint, unread_max=_UNREAD_MAX)
 
     def publish(self, status: Status) -> None:
         """Hand a document to whoever listens; never waits for any of them."""
-        message = [TOPIC, self._encoding.encode(), encode_status(status, self._encoding)]
-        with suppress(zmq.Again):
-            self._socket.send_multipart(message, zmq.NOBLOCK)
+        self._socket.send([TOPIC, self._encoding.encode(), encode_status(status, self._encoding)])
 
     def close(self) -> None:
         """Give the endpoint back."""
-        # Only here something may linger, so that listeners hear of the end.
-        self._socket.setsockopt(zmq.LINGER, _LAST_WORD_MS)
-        self._release()
-
-    def _bind(self) -> None:
-        # The socket file is for this user alone, as its folder is.
-        mask = os.umask(0o077)
-        try:
-            self._socket.bind(self.endpoint.address)
-        finally:
-            os.umask(mask)
-        self._is_bound = True
-
-    def _release(self) -> None:
         self._socket.close()
-        self._context.term()
-        if self.endpoint.path is not None and self._is_bound:
-            self.endpoint.path.unlink(missing_ok=True)
 
 
 def _prepare_socket_file(path: Path) -> None:
