@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
 from typing import cast
 
+import av
 import av.error
 from av.audio.stream import AudioStream
 from av.bitstream import BitStreamFilterContext
@@ -34,6 +36,7 @@ _PEEKED_MAX = 500
 class _Track:
     output: AudioStream
     start: int
+    time_base: Fraction
     unframing: BitStreamFilterContext | None
     last_dts: int | None = None
     skipped_count: int = 0
@@ -50,6 +53,7 @@ class AudioCopy:
         # Matroska stores no time before 0. Its muxer would move the pictures later instead, by the
         # few packets with which a sound encoder warms up; these are left out there.
         self._takes_negative = container.format.name != "matroska"
+        self._start_s = Fraction(0)
         self._tracks: dict[int, _Track] = {}
         self._packets: Iterator[Packet[AudioStream]] = iter(())
         self._next: Packet[AudioStream] | None = None
@@ -64,6 +68,7 @@ class AudioCopy:
             return
         for stream in self._input.streams:
             stream.discard = Discard.default if stream.type == "audio" else Discard.all
+        self._start_s = start_of(self._input) or Fraction(0)
         packets = self._read()
         firsts, peeked = self._peek(packets)
         for stream in self._input.streams.audio:
@@ -80,6 +85,21 @@ class AudioCopy:
         if self._failure:
             notes.append(f"{self._uri}: the sound breaks off: {self._failure}.")
         return tuple(notes)
+
+    def skip_to(self, start_s: Fraction) -> None:
+        """Make ``start_s`` after the source's start the recording's 0; leave out what is before.
+
+        Before anything is copied.
+        """
+        if not start_s or not self._tracks:
+            return
+        self._takes_negative = False
+        for track in self._tracks.values():
+            track.start += round(start_s / track.time_base)
+        # A source that cannot be searched is read from its beginning.
+        with suppress(av.error.FFmpegError):
+            self._input.seek(int((self._start_s + start_s) * av.time_base))
+            self._packets, self._next = self._read(), None
 
     def copy_until(self, limit_s: Fraction | None) -> None:
         """Write the packets that start before ``limit_s``; all that are left where it is None.
@@ -125,8 +145,7 @@ class AudioCopy:
         return firsts, peeked
 
     def _add(self, stream: AudioStream, first: Packet[AudioStream] | None) -> None:
-        start_s = start_of(self._input) or Fraction(0)
-        reason = misfit_of(stream, first, start_s, self._container.format.name)
+        reason = misfit_of(stream, first, self._start_s, self._container.format.name)
         if reason is not None:
             name = stream.codec_context.codec.canonical_name if stream.codec_context else "unknown"
             self._notes.append(
@@ -137,8 +156,9 @@ class AudioCopy:
             return
         output = self._container.add_stream_from_template(stream)
         output.metadata.update({k: v for k, v in stream.metadata.items() if k == "language"})
-        start = round(start_s / stream.time_base) if stream.time_base else 0
-        self._tracks[stream.index] = _Track(output, start, unframing_of(stream))
+        time_base = Fraction(stream.time_base or 1)
+        start = round(self._start_s / time_base)
+        self._tracks[stream.index] = _Track(output, start, time_base, unframing_of(stream))
 
     def _is_before(self, packet: Packet[AudioStream], limit_s: Fraction | None) -> bool:
         track, when = self._tracks.get(packet.stream.index), _decode_time(packet)

@@ -6,8 +6,9 @@ Pure bookkeeping, with the clock handed in: nothing here waits.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -18,6 +19,7 @@ class _Lane(Generic[Item]):
     """The frames of one source that wait, with their arrival times."""
 
     is_live: bool
+    share_max: int
     waiting: deque[tuple[float, Item]]
     is_open: bool = True
 
@@ -38,7 +40,7 @@ class Batcher(Generic[Item]):
         live_by_source: dict[int, bool],
         *,
         batch_max: int,
-        per_source_max: int,
+        per_source_max: Mapping[int, int] = MappingProxyType({}),
         deadline_s: float,
     ) -> None:
         """Collect for the sources named.
@@ -46,15 +48,16 @@ class Batcher(Generic[Item]):
         Args:
             live_by_source: Source id -> whether its frames come at their own pace.
             batch_max: Most frames in a batch, at least 1.
-            per_source_max: Most frames of one source in a batch, at least 1.
+            per_source_max: Source id -> most of its frames in a batch, at least 1; a source
+                that is not named may fill it.
             deadline_s: Longest wait of a frame for others.
         """
         self._lanes: dict[int, _Lane[Item]] = {
-            source_id: _Lane(is_live, deque()) for source_id, is_live in live_by_source.items()
+            source_id: _Lane(is_live, per_source_max.get(source_id, batch_max), deque())
+            for source_id, is_live in live_by_source.items()
         }
         self._order = deque(self._lanes)
         self._batch_max = batch_max
-        self._per_source_max = per_source_max
         self._deadline_s = deadline_s
 
     def add(self, source_id: int, item: Item, now_s: float) -> None:
@@ -90,9 +93,9 @@ class Batcher(Generic[Item]):
         while len(batch) < self._batch_max and idle_turns < len(self._order):
             source_id = self._order[0]
             self._order.rotate(-1)
-            waiting = self._lanes[source_id].waiting
-            if waiting and served[source_id] < self._per_source_max:
-                batch.append((source_id, waiting.popleft()[1]))
+            lane = self._lanes[source_id]
+            if lane.waiting and served[source_id] < lane.share_max:
+                batch.append((source_id, lane.waiting.popleft()[1]))
                 served[source_id] += 1
                 idle_turns = 0
             else:
@@ -103,7 +106,7 @@ class Batcher(Generic[Item]):
         return (lane for lane in self._lanes.values() if lane.waiting)
 
     def _is_full(self) -> bool:
-        takeable = sum(min(len(lane.waiting), self._per_source_max) for lane in self._filled())
+        takeable = sum(min(len(lane.waiting), lane.share_max) for lane in self._filled())
         return takeable >= self._batch_max
 
     def _is_waiting_worthwhile(self) -> bool:

@@ -4,16 +4,25 @@ With policy ``block`` a decoded frame waits for a free slot, so nothing is lost 
 read no faster than the line works. With ``latest`` a second thread goes on reading and keeps only
 its newest frame while no slot is free; the others are counted as ``stale``. A live source is read
 by a second thread either way: it may stay away, and the stage has to hear that the run ends.
+
+A live source's frame is given on once infer has done the one before. What lay ready before a slow
+engine would be an inference older when its turn came, for each frame ahead of it.
+
+A capture that was started in place of one that died goes on after the frames that its page counts:
+a file is decoded up to there again, and a live source keeps its time and its numbers.
 """
 
 from __future__ import annotations
 
+import random
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from stream import source
 from stream.credits import FreeSlots
 from stream.frame import PIXEL_FORMAT_I420, Holder
+from stream.hardware import CPU_DECODER
 from stream.live import LiveSource
 from stream.live_open import LiveOptions
 from stream.mailbox import Captured, Mailbox, decode
@@ -25,6 +34,8 @@ from stream.substitute import substitute
 
 _STOP_S = 1.5
 """A live source whose connection is stuck for longer is left to end with the process."""
+_LOOK_S = 0.002
+"""Whether infer has done a frame is seen in its slot's header, this often."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,16 +48,22 @@ class CaptureSettings:
     max_frames: int | None
     threads: int
     """Of the decoder."""
+    decoder: str | None = None
+    """Device that decodes a file, or "cpu"; None for the processor too."""
+    ahead_max: int | None = None
+    """Frames that may be with infer at once; None for as many as there are slots."""
     info: SourceInfo | None = None
     """What a live source was found to be; None for what is to be opened to find out."""
     live: LiveOptions = field(default_factory=LiveOptions)
+    damage_share: float = 0.0
+    """Share of the frames that are lost on purpose, as if they could not be decoded."""
     opener: str | None = None
     """For tests: ``package.module:function`` instead of ``stream.source.open_source``."""
 
 
 def run(stage: Stage, settings: CaptureSettings) -> None:
     """Read the source into slots until its end, ``max_frames`` or a request to drain."""
-    reader = _open(settings)
+    reader = _open(settings, stage)
     try:
         stage.ready()
         slots = FreeSlots(stage)
@@ -59,16 +76,25 @@ def run(stage: Stage, settings: CaptureSettings) -> None:
         cause = slots.why_early or ("" if reader.error is None else str(reader.error))
         if settings.max_frames is not None and stage.page.taken >= settings.max_frames:
             cause = "all frames that were asked for were captured"
-        stage.end(0, captured=stage.page.taken, cause=cause)
+        stage.end(0, captured=stage.page.captured, cause=cause)
     finally:
         reader.close()
 
 
-def _open(settings: CaptureSettings) -> Source:
+def _open(settings: CaptureSettings, stage: Stage) -> Source:
     """Returns the source; a live one may be away by now, and connects when its frames are read."""
     if settings.info is None:
-        return open_reader(settings.uri, threads=settings.threads, opener=settings.opener)
-    return LiveSource(settings.uri, settings.info, options=settings.live, threads=settings.threads)
+        device = None if settings.decoder == CPU_DECODER else settings.decoder
+        return open_reader(
+            settings.uri, threads=settings.threads, opener=settings.opener, decoder=device
+        )
+    return LiveSource(
+        settings.uri,
+        settings.info,
+        options=settings.live,
+        threads=settings.threads,
+        after=stage.page.last_frame,
+    )
 
 
 def _tell_troubles(stage: Stage, reader: Source) -> None:
@@ -78,7 +104,9 @@ def _tell_troubles(stage: Stage, reader: Source) -> None:
         stage.note(text)
 
 
-def open_reader(uri: str, *, threads: int, opener: str | None) -> Source:
+def open_reader(
+    uri: str, *, threads: int, opener: str | None, decoder: str | None = None
+) -> Source:
     """Returns the opened source, or what a test puts in its place.
 
     Raises:
@@ -87,13 +115,16 @@ def open_reader(uri: str, *, threads: int, opener: str | None) -> Source:
     if opener is not None:
         replaced: Source = substitute(opener)(uri, threads=threads)
         return replaced
-    return source.open_source(uri, threads=threads)
+    return source.open_source(uri, threads=threads, decoder=decoder)
 
 
 def _read_all(stage: Stage, slots: FreeSlots, reader: Source, settings: CaptureSettings) -> None:
+    damage = _Damage(stage, settings.damage_share)
     stage.page.begin(0, time.monotonic_ns())
-    for captured in decode(reader, settings.max_frames):
+    for captured in decode(reader, settings.max_frames, first=stage.page.taken):
         stage.page.rest(time.monotonic_ns())
+        if damage.hits(captured):
+            continue
         slot = slots.take()
         if slot is None:
             return
@@ -116,23 +147,43 @@ def _read_apart(stage: Stage, slots: FreeSlots, reader: Source, settings: Captur
         stage.page,
         reader,
         settings.max_frames,
+        first=stage.page.taken,
         keeps_all=settings.policy == "block",
         stop_s=None if watch is None else _STOP_S,
     )
+    damage = _Damage(stage, settings.damage_share)
+    slot = None
     mailbox.start()
     try:
         while not is_over():
-            slot = slots.take()
+            slot = slot or slots.take()
+            _wait_for_infer(stage, settings.ahead_max, is_over)
             captured = None if slot is None else mailbox.take(is_over)
             if slot is None or captured is None:
                 break
+            if damage.hits(captured):
+                continue
             _fill(stage, slot, captured, reader.info, settings.source_id)
+            slot = None
     finally:
         if watch is not None:
             watch.stop()
         mailbox.stop()
     if watch is not None:
         watch.look()
+
+
+def _wait_for_infer(stage: Stage, ahead_max: int | None, is_over: Callable[[], bool]) -> None:
+    """Wait until fewer frames than ``ahead_max`` are with infer, or on their way to it."""
+    if ahead_max is None:
+        return
+    pool = stage.setup.pools[0]
+    while stage.ports.has_unsent or (
+        sum(slot.header.holder == Holder.INFER for slot in pool.held()) >= ahead_max
+    ):
+        if is_over():
+            return
+        time.sleep(_LOOK_S)
 
 
 class _LiveWatch:
@@ -151,11 +202,28 @@ class _LiveWatch:
             self._error_count += 1
             self._stage.page.count_taken()
             self._stage.page.count_dropped("decode_error")
+        self._stage.page.mark_lost(self._reader.lost_since_ns)
         self._stage.page.beat()
 
     def stop(self) -> None:
         """Let the reading end."""
         self._reader.stop()
+
+
+class _Damage:
+    """Loses frames on purpose. The draw is the frame's number's, so that it can be repeated."""
+
+    def __init__(self, stage: Stage, share: float) -> None:
+        self._stage = stage
+        self._share = share
+
+    def hits(self, captured: Captured) -> bool:
+        """Whether ``captured`` is lost; counts it if so."""
+        if not self._share or random.Random(captured.sequence).random() >= self._share:
+            return False
+        self._stage.page.count_taken()
+        self._stage.page.count_dropped("decode_error")
+        return True
 
 
 def _fill(stage: Stage, slot: Slot, captured: Captured, info: SourceInfo, source_id: int) -> None:
@@ -170,6 +238,8 @@ def _fill(stage: Stage, slot: Slot, captured: Captured, info: SourceInfo, source
     header.put_ordinal = stage.page.given + 1
     slot.found.count = 0
     stage.page.count_taken()
+    frame = captured.frame
+    stage.page.mark_frame(captured.captured_ns, pts=frame.pts, epoch=frame.epoch)
     stage.give(slot, work_ns=captured.decode_ns + time.monotonic_ns() - begun_ns)
 
 

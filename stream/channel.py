@@ -52,6 +52,11 @@ class Message(NamedTuple):
 class _End:
     """One end of a channel. Picklable only while a process is being spawned."""
 
+    @classmethod
+    def of(cls, descriptor: int) -> Self:
+        """Returns the end behind ``descriptor``, which it owns from here on."""
+        return cls(socket.socket(fileno=descriptor))
+
     _wanted = select.POLLIN
 
     def __init__(self, sock: socket.socket) -> None:
@@ -173,6 +178,11 @@ class Readiness:
         self._watched = set(descriptors)
         for descriptor in self._watched:
             self._poll.register(descriptor, select.POLLIN)
+
+    def watch(self, descriptor: int) -> None:
+        """Watch ``descriptor`` too."""
+        self._watched.add(descriptor)
+        self._poll.register(descriptor, select.POLLIN)
 
     def forget(self, descriptor: int) -> None:
         """Watch ``descriptor`` no longer; one that is not watched is ignored."""

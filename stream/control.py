@@ -15,9 +15,12 @@ from typing import Any, Literal
 
 from stream.errors import PeerGone
 
-Word = Literal["ready", "note", "done", "failed", "cut_off", "go", "drain"]
+Word = Literal[
+    "ready", "note", "done", "failed", "cut_off", "joined", "go", "drain", "join", "free", "abandon"
+]
 
 _DATAGRAM_BYTES = 1 << 16
+_DESCRIPTORS_MAX = 2
 _DETAIL_CHARACTERS = 12_000
 _TEXT_CHARACTERS = 2_000
 
@@ -27,8 +30,9 @@ class ControlMessage:
     """One thing said.
 
     From a stage: ``ready`` (with facts), ``note`` (text), and as its last word one of ``done``,
-    ``failed`` (text, detail, exit code) and ``cut_off`` (a neighbour is gone). To a stage: ``go``
-    and ``drain``.
+    ``failed`` (text, detail, exit code) and ``cut_off`` (a neighbour is gone). To a stage: ``go``,
+    ``drain`` (also from a viewer: end the run), ``join`` (a neighbour was started anew: take these
+    channels, and answer ``joined``), ``free`` (these slots), ``abandon`` (who is gone stays away).
     """
 
     word: Word
@@ -39,6 +43,8 @@ class ControlMessage:
     exit_code: int = 0
     facts: Mapping[str, Any] = field(default_factory=dict)
     """Plain values, such as what engine was loaded."""
+    descriptors: tuple[int, ...] = ()
+    """Of channels. Sent as copies; who receives them owns them."""
 
 
 class ControlEnd:
@@ -56,10 +62,15 @@ class ControlEnd:
     def send(self, message: ControlMessage) -> None:
         """Send without waiting; what a dead or deaf peer cannot take is lost."""
         fields = asdict(message)
+        del fields["descriptors"]
         fields["text"] = message.text[:_TEXT_CHARACTERS]
         fields["detail"] = message.detail[-_DETAIL_CHARACTERS:]
         try:
-            self._socket.send(json.dumps(fields, ensure_ascii=False).encode())
+            text = json.dumps(fields, ensure_ascii=False).encode()
+            if message.descriptors:
+                socket.send_fds(self._socket, [text], list(message.descriptors))
+            else:
+                self._socket.send(text)
         except (BlockingIOError, BrokenPipeError, ConnectionResetError):
             # Nobody listens any more, and the sentinel of the process tells the supervisor more.
             return
@@ -71,14 +82,16 @@ class ControlEnd:
             PeerGone: The other end is closed and all that it said is read.
         """
         try:
-            datagram = self._socket.recv(_DATAGRAM_BYTES)
+            datagram, descriptors, _, _ = socket.recv_fds(
+                self._socket, _DATAGRAM_BYTES, _DESCRIPTORS_MAX, socket.MSG_CMSG_CLOEXEC
+            )
         except BlockingIOError:
             return None
         except ConnectionResetError as exc:
             raise PeerGone("control: the other process is gone.") from exc
         if not datagram:
             raise PeerGone("control: the other process is gone.")
-        return ControlMessage(**json.loads(datagram))
+        return ControlMessage(**json.loads(datagram), descriptors=tuple(descriptors))
 
     def close(self) -> None:
         """Close this end."""

@@ -24,6 +24,10 @@ class Holder(IntEnum):
     SINK = 4
 
 
+LINE_KINDS = tuple(holder.name.lower() for holder in Holder if holder)
+"""What the stages of a line are called, in the frames' way."""
+
+
 class Planes(NamedTuple):
     """The three planes of an I420 frame, as views into its slot."""
 
@@ -61,7 +65,7 @@ class FrameHeader(ctypes.Structure):
         ("time_base_num", ctypes.c_uint32),
         ("time_base_den", ctypes.c_uint32),
         ("flags", ctypes.c_uint32),
-        ("holder", ctypes.c_uint32),
+        ("holding", ctypes.c_uint32),
     ]
     sequence: int
     """Number of the frame in its source, from 0; frames left out have numbers too."""
@@ -102,8 +106,22 @@ class FrameHeader(ctypes.Structure):
     time_base_num: int
     time_base_den: int
     flags: int
-    holder: int
-    """A Holder."""
+    holding: int
+    """Holder and generation in one word, so that one store changes both."""
+
+    @property
+    def holder(self) -> Holder:
+        """Who owns the slot."""
+        return Holder(self.holding & 0xFF)
+
+    @property
+    def generation(self) -> int:
+        """Of the channel that the slot was given through last; 0 for none."""
+        return int(self.holding >> 8)
+
+    def hold(self, holder: Holder, generation: int = 0) -> None:
+        """Say that the slot belongs to ``holder``, who gets it through that channel."""
+        self.holding = holder | generation << 8
 
     @property
     def time_base(self) -> Fraction:

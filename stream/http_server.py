@@ -1,4 +1,4 @@
-"""The process that answers ``/metrics``, ``/status`` and ``/healthz``; it knows figures alone.
+"""The server that answers ``/metrics``, ``/status`` and ``/healthz``, alone or as part of the page.
 
 It reads no file, keeps one document, and answers each request from it at once. So a connection
 needs little, and where there are too many, the oldest ones are closed.
@@ -8,34 +8,34 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import hmac
-import ipaddress
 import logging
 import os
 import socket
 import time
 import zlib
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Container
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 
 from aiohttp import web
 
 from stream.metrics import CONTENT_TYPE, render_metrics
 from stream.process import die_with_parent, ignore_interrupts, set_title
 from stream.status import decode_status
+from stream.web_guard import Guard
+from stream.web_newest import Newest
 
 CONNECTIONS_MAX = 64
 """A newer connection closes the oldest: whoever is answered at once needs none for long."""
 STALE_S = 10.0
 """Figures come every second; after so long without any, the run does not look after itself."""
 _IDLE_S = 15.0
+_END_S = 1.0
 _NICE = 10
 """Whoever asks without a pause gets what the run leaves of the cores, and little more."""
 _RENDER_S = 1.0
 _MESSAGE_MAX_BYTES = 1 << 20
 _BODY_MAX_BYTES = 1024
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class ServerSetup:
     """Bound and listening."""
     feed: socket.socket
     """Gives a compressed JSON document a message; its end is the end of the run."""
-    token: str | None
+    token: str | None = field(repr=False)
     """That a request has to show; None lets everyone ask."""
     is_local: bool
     """Whether only this machine can connect."""
@@ -65,11 +65,33 @@ def serve(setup: ServerSetup) -> None:
 
 async def _serve(setup: ServerSetup) -> None:
     latest = Latest(setup.feed)
+    app = make_app(latest, Guard(setup.token, is_local=setup.is_local))
+    async with serving(app, setup.listener):
+        gc.freeze()
+        await latest.follow()
+
+
+@asynccontextmanager
+async def serving(
+    app: web.Application,
+    listener: socket.socket,
+    *,
+    kept: Container[asyncio.BaseProtocol] = frozenset(),
+) -> AsyncIterator[None]:
+    """Answer who connects to ``listener``, in the block.
+
+    Args:
+        app: What answers.
+        listener: Bound and listening.
+        kept: Connections that a newer one does not close.
+    """
     runner = web.AppRunner(
-        make_app(latest, token=setup.token, is_local=setup.is_local),
+        app,
         access_log=None,
         keepalive_timeout=_IDLE_S,
         lingering_time=1.0,
+        shutdown_timeout=_END_S,
+        handler_cancellation=True,
     )
     await runner.setup()
     protocols = runner.server
@@ -78,16 +100,17 @@ async def _serve(setup: ServerSetup) -> None:
 
     def connect() -> asyncio.BaseProtocol:
         open_ones = protocols.connections
-        for oldest in open_ones[: max(0, len(open_ones) - CONNECTIONS_MAX + 1)]:
+        idle = [protocol for protocol in open_ones if protocol not in kept]
+        for oldest in idle[: max(0, len(open_ones) - CONNECTIONS_MAX + 1)]:
             oldest.force_close()
         return protocols()
 
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(connect, sock=setup.listener)
-    gc.freeze()
-    async with server:
-        await latest.follow()
-    await runner.cleanup()
+    server = await asyncio.get_running_loop().create_server(connect, sock=listener)
+    try:
+        yield
+    finally:
+        server.close()
+        await runner.cleanup()
 
 
 class Latest:
@@ -101,8 +124,13 @@ class Latest:
         self._came_s = time.monotonic()
         self._metrics = b""
         self._metrics_due_s = 0.0
-        self.payload: bytes | None = None
+        self.documents: Newest[bytes] = Newest()
+        """JSON."""
+
+    @property
+    def payload(self) -> bytes | None:
         """JSON, None before the first."""
+        return self.documents.value
 
     @property
     def age_s(self) -> float:
@@ -135,7 +163,7 @@ class Latest:
         except ConnectionError:
             self._end()
         if newest is not None:
-            self.payload = zlib.decompress(newest)
+            self.documents.put(zlib.decompress(newest))
             self._came_s = time.monotonic()
             self._metrics_due_s = 0.0
 
@@ -144,8 +172,8 @@ class Latest:
         self._ended.set()
 
 
-def make_app(latest: Latest, *, token: str | None, is_local: bool) -> web.Application:
-    """Return the pages over ``latest``."""
+def make_app(latest: Latest, guard: Guard) -> web.Application:
+    """Return the pages over ``latest``, shown to whom ``guard`` lets in."""
 
     async def metrics(_: web.Request) -> web.Response:
         return web.Response(body=latest.metrics(), headers={"Content-Type": CONTENT_TYPE})
@@ -161,47 +189,8 @@ def make_app(latest: Latest, *, token: str | None, is_local: bool) -> web.Applic
             return web.Response(text=text, status=503)
         return web.Response(text="ok\n")
 
-    app = web.Application(
-        middlewares=[_guard(token, is_local=is_local)], client_max_size=_BODY_MAX_BYTES
-    )
+    app = web.Application(client_max_size=_BODY_MAX_BYTES)
+    guard.watch(app)
     for path, page in (("/metrics", metrics), ("/status", status), ("/healthz", health)):
         app.router.add_get(path, page)
     return app
-
-
-def _guard(token: str | None, *, is_local: bool) -> Callable[..., Awaitable[web.StreamResponse]]:
-    """Return what looks at each request before it is answered."""
-
-    @web.middleware
-    async def look(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if token is not None and not _shows(request, token):
-            return web.Response(
-                text="a token is needed: Authorization: Bearer TOKEN\n",
-                status=401,
-                headers={"WWW-Authenticate": "Bearer"},
-            )
-        if token is None and is_local and not _names_this_machine(request.host):
-            # A page of somebody else, whose name was turned to this machine in a user's browser.
-            return web.Response(text="ask for localhost or 127.0.0.1\n", status=403)
-        response = await handler(request)
-        response.headers["Cache-Control"] = "no-store"
-        response.headers["X-Content-Type-Options"] = "nosniff"
-        return response
-
-    return look
-
-
-def _shows(request: web.Request, token: str) -> bool:
-    kind, _, shown = request.headers.get("Authorization", "").partition(" ")
-    # Compared in the same time wherever the two differ.
-    is_same = hmac.compare_digest(shown.strip().encode("utf-8", "replace"), token.encode())
-    return kind.lower() == "bearer" and is_same
-
-
-def _names_this_machine(host: str) -> bool:
-    name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
-    name = name.removeprefix("[").removesuffix("]")
-    try:
-        return name == "localhost" or ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False

@@ -42,8 +42,12 @@ class HttpAddress:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-def parse_address(text: str) -> HttpAddress:
+def parse_address(text: str, option: str = "--status-http") -> HttpAddress:
     """Return the address that ``HOST:PORT`` names.
+
+    Args:
+        text: As typed.
+        option: What it was given to, for messages.
 
     Raises:
         ConfigError: It names none.
@@ -57,7 +61,7 @@ def parse_address(text: str) -> HttpAddress:
             raise ValueError(port)
     except ValueError as exc:
         raise ConfigError(
-            f"--status-http: {text!r} was given; an IP address and a port are needed, such as "
+            f"{option}: {text!r} was given; an IP address and a port are needed, such as "
             "127.0.0.1:9100."
         ) from exc
     return HttpAddress(host, int(port))
@@ -107,7 +111,7 @@ class StatusServer:
                 "set a token: --status-token-file FILE."
             )
         self._warn = warn
-        listener = _listen(address)
+        listener = listen(address, "--status-http")
         self.address = HttpAddress(address.host, listener.getsockname()[1])
         self._feed, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._feed.setblocking(False)
@@ -153,12 +157,21 @@ class StatusServer:
         self._process.close()
 
 
-def _listen(address: HttpAddress) -> socket.socket:
+def listen(address: HttpAddress, option: str) -> socket.socket:
+    """Return a socket that listens at ``address``.
+
+    Args:
+        address: Port 0 takes one that is free.
+        option: What it was given to, for messages.
+
+    Raises:
+        ConfigError: It cannot be had.
+    """
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     try:
         return socket.create_server((address.host, address.port), family=family, backlog=_BACKLOG)
     except OSError as exc:
         raise ConfigError(
-            f"--status-http: {address.shown} cannot be taken ({os.strerror(exc.errno or 0)}); "
+            f"{option}: {address.shown} cannot be taken ({os.strerror(exc.errno or 0)}); "
             "use another address or port."
         ) from exc

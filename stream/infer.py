@@ -7,20 +7,26 @@ scaled straight from each slot's planes, and what was found is written back into
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engines import open_engine
-from engines.engine import Engine
+from engines.engine import Engine, Frames
 from engines.errors import EngineError
 from engines.instances import Instances
+from engines.planar_frame import PlanarFrame
+from engines.yolo_fcn.masks import MAX_CROPS
 from stream.batcher import Batcher
-from stream.channel import Kind, Readiness
+from stream.channel import Kind
+from stream.crops import PlanesPicture
 from stream.errors import ConfigError
-from stream.scaling import network_input
+from stream.options import RuntimeOptions
+from stream.scaling import network_input, rgb_matrix
 from stream.slot import Slot
 from stream.stages import IDLE_S, Stage
 from stream.substitute import substitute
@@ -32,7 +38,7 @@ class InferSettings:
 
     engine: str
     """Path of the engine file."""
-    backend: str
+    runtime: RuntimeOptions
     threads: int
     batch: int | None
     """Most frames in a batch; None takes what the engine prefers."""
@@ -40,12 +46,16 @@ class InferSettings:
     """Most frames that can come together at all, by the number of slots."""
     live_sources: frozenset[int]
     """Sources whose frames come at their own pace."""
+    shares: Mapping[int, int]
+    """Most frames of a source in a batch, for sources that have such a limit."""
     deadline_s: float
-    score_min: float
+    score_min: float | None
     top_k: int
     class_ids: frozenset[int] | None
+    max_crops: int = MAX_CROPS
+    """Most boxes of a batch that an engine of two stages masks."""
     opener: str | None = None
-    """For tests: ``package.module:function`` instead of ``engines.open_engine``."""
+    """``package.module:function`` instead of ``engines.open_engine``, with its arguments."""
 
 
 def run(stage: Stage, settings: InferSettings) -> None:
@@ -54,26 +64,37 @@ def run(stage: Stage, settings: InferSettings) -> None:
         batch_max = min(settings.batch or engine.preferred_batch, settings.batch_limit)
         worker = _Worker(stage, engine, settings, batch_max)
         worker.warm_up()
-        stage.ready(backend=engine.backend, precision=engine.precision, batch=batch_max)
+        stage.ready(
+            backend=engine.backend,
+            device=engine.device,
+            precision=engine.precision,
+            reason=engine.reason,
+            batch=batch_max,
+        )
         inbox = _Inbox(stage, settings, batch_max)
         while (batch := inbox.next_batch()) is not None:
             worker.work(batch)
             inbox.end_finished()
+        worker.tell_left_out()
 
 
 def _open_engine(settings: InferSettings) -> Engine:
-    if settings.opener is not None:
-        replaced: Engine = substitute(settings.opener)(settings.engine, threads=settings.threads)
-        return replaced
+    opener = open_engine if settings.opener is None else substitute(settings.opener)
+    runtime = settings.runtime
     try:
-        return open_engine(
+        engine: Engine = opener(
             settings.engine,
-            backend=settings.backend,
+            backend=runtime.backend,
+            device=runtime.device,
+            precision=runtime.precision,
+            require_gpu=runtime.require_gpu,
+            family=runtime.family,
             threads=settings.threads,
             batch=settings.batch,
         )
     except EngineError as exc:
         raise ConfigError(str(exc)) from exc
+    return engine
 
 
 class _Inbox:
@@ -86,26 +107,30 @@ class _Inbox:
         self._batcher: Batcher[Slot] = Batcher(
             {lane: setup.source_ids[lane] in settings.live_sources for lane in lanes},
             batch_max=batch_max,
-            per_source_max=batch_max,
+            per_source_max={
+                lane: settings.shares[setup.source_ids[lane]]
+                for lane in lanes
+                if setup.source_ids[lane] in settings.shares
+            },
             deadline_s=settings.deadline_s,
         )
-        self._lane_by_fd = {end.fileno(): lane for lane, end in enumerate(setup.inputs)}
-        self._ready = Readiness(self._lane_by_fd)
         self._open_lanes = set(lanes)
+        self._feeding_lanes = set(lanes)
 
     def next_batch(self) -> list[tuple[int, Slot]] | None:
         """Returns (lane, slot) of the next batch, waiting for it; None once all have ended."""
         while True:
+            for lane in list(self._feeding_lanes):
+                self._take_in(lane)
             due_in_s = self._batcher.due_in_s(time.monotonic())
             if due_in_s == 0:
+                self._stage.attend()
                 return self._batcher.take()
             if due_in_s is None:
                 self.end_finished()
                 if not self._open_lanes:
                     return None
-            for descriptor in self._ready.wait(IDLE_S if due_in_s is None else due_in_s):
-                self._take_in(self._lane_by_fd[descriptor], descriptor)
-            self._stage.page.sample_usage(time.monotonic_ns())
+            self._stage.wait(IDLE_S if due_in_s is None else due_in_s)
 
     def end_finished(self) -> None:
         """End the outputs of sources that have ended and have no frame left here."""
@@ -114,11 +139,11 @@ class _Inbox:
                 self._open_lanes.discard(lane)
                 self._stage.pass_end_on(lane)
 
-    def _take_in(self, lane: int, descriptor: int) -> None:
+    def _take_in(self, lane: int) -> None:
         """Take all that lies ready on ``lane``."""
-        while (message := self._stage.receive(lane, 0)) is not None:
+        while (message := self._stage.receive(lane)) is not None:
             if message.kind == Kind.END:
-                self._ready.forget(descriptor)
+                self._feeding_lanes.discard(lane)
                 self._batcher.end(lane)
                 return
             slot = self._stage.setup.pools[lane].slot(message.slot)
@@ -134,12 +159,14 @@ class _Worker:
         self._stage = stage
         self._engine = engine
         self._settings = settings
+        # What an opener gives need not have this.
+        self._takes_planes = getattr(engine, "takes_planes", False)
         side = engine.manifest.input_size
         self._frames: NDArray[np.uint8] = np.zeros((batch_max, side, side, 3), np.uint8)
 
     def warm_up(self) -> None:
         """Run once, so that what a runtime puts off to its first batch is not in any figure."""
-        self._detect(self._frames, [(64, 64)] * len(self._frames))
+        self._detect(self._frames, [(64, 64)] * len(self._frames), [])
 
     def work(self, batch: list[tuple[int, Slot]]) -> None:
         """Find the instances of ``batch`` and give its slots on."""
@@ -148,8 +175,9 @@ class _Worker:
         self._stage.page.count_batch(len(batch))
         for _, slot in batch:
             self._stage.take(slot, begun_ns)
-        for row, (_, slot) in enumerate(batch):
-            self._scale(slot, self._frames[row])
+        if not self._takes_planes:
+            for row, (_, slot) in enumerate(batch):
+                self._scale(slot, self._frames[row])
         self._find(batch)
         work_ns = (time.monotonic_ns() - begun_ns) // len(batch)
         for lane, slot in batch:
@@ -159,27 +187,63 @@ class _Worker:
         begun_ns = time.monotonic_ns()
         header = slot.header
         network_input(
-            slot.planes, out, color_range=header.color_range, color_matrix=header.color_matrix
+            slot.planes,
+            out,
+            color_range=header.color_range,
+            color_matrix=header.color_matrix,
+            fit=self._engine.manifest.fit,
         )
         slot.found.scale_ns = time.monotonic_ns() - begun_ns
 
     def _find(self, batch: list[tuple[int, Slot]]) -> None:
         begun_ns = time.monotonic_ns()
         sizes_px = [(slot.layout.width, slot.layout.height) for _, slot in batch]
-        found = self._detect(self._frames[: len(batch)], sizes_px)
+        slots = [slot for _, slot in batch]
+        frames = _as_they_came(slots) if self._takes_planes else self._frames[: len(batch)]
+        found = self._detect(frames, sizes_px, slots)
         detect_ns = time.monotonic_ns() - begun_ns
         for (_, slot), instances in zip(batch, found, strict=True):
             slot.found.batch_size = len(batch)
             slot.found.detect_ns = detect_ns
             slot.write_instances(instances)
 
+    def tell_left_out(self) -> None:
+        """Tell how many boxes went without a mask, where any did."""
+        count = self._engine.left_out_count if self._engine.manifest.crop_px else 0
+        if count:
+            self._stage.note(
+                f"infer: {count} boxes were left out, the least likely of batches with more than "
+                f"{self._settings.max_crops}; raise --max-crops to keep them."
+            )
+
     def _detect(
-        self, frames: NDArray[np.uint8], sizes_px: list[tuple[int, int]]
+        self, frames: Frames, sizes_px: list[tuple[int, int]], slots: list[Slot]
     ) -> list[Instances]:
+        whole: dict[str, Any] = {}
+        if slots and self._engine.manifest.crop_px is not None:  # it looks at the frames themselves
+            pictures = [
+                PlanesPicture(slot.planes, slot.header.color_range, slot.header.color_matrix)
+                for slot in slots
+            ]
+            whole = {"pictures": pictures, "max_crops": self._settings.max_crops}
         return self._engine.detect(
             frames,
             sizes_px,
             score_min=self._settings.score_min,
             top_k=self._settings.top_k,
             class_ids=self._settings.class_ids,
+            **whole,
         )
+
+
+def _as_they_came(slots: list[Slot]) -> list[PlanarFrame]:
+    """Return what lies in the slots, for a backend that scales on its device."""
+    return [
+        PlanarFrame(
+            slot.pixels,
+            slot.layout.width,
+            slot.layout.height,
+            rgb_matrix(slot.header.color_range, slot.header.color_matrix),
+        )
+        for slot in slots
+    ]

@@ -23,7 +23,7 @@ from av.video.frame import VideoFrame
 from stream.backoff import LONGEST_S, Backoff
 from stream.frame import Planes
 from stream.geometry import UPRIGHT, Placement, place
-from stream.live_clock import LIVE_TIME_BASE, LiveClock
+from stream.live_clock import LIVE_TIME_BASE, LiveClock, Pace
 from stream.live_open import Link, LiveOptions, open_link
 from stream.live_packets import UNDECODABLE_MAX, packets_of
 from stream.picture import PictureConverter
@@ -36,13 +36,32 @@ _HEALTHY_S = 10.0
 """A connection that held for so long starts the waits anew."""
 _SOON_S = 1.0
 """Longest wait for a source that is merely away: a look costs little, and it is wanted at once."""
+_REPEATED_S = 12.0
+"""So much of a list of segments may come again after a reconnection, and comes at once."""
+_AT_ONCE_S = 2.0
 
 
 class LiveSource:
     """A ``Source`` that never ends by itself. Connects when its frames are asked for."""
 
-    def __init__(self, uri: str, info: SourceInfo, *, options: LiveOptions, threads: int) -> None:
-        """Prepare to read ``uri`` into pictures as ``info`` says."""
+    def __init__(
+        self,
+        uri: str,
+        info: SourceInfo,
+        *,
+        options: LiveOptions,
+        threads: int,
+        after: tuple[int, int, int] | None = None,
+    ) -> None:
+        """Prepare to read ``uri`` into pictures as ``info`` says.
+
+        Args:
+            uri: As the user gave it.
+            info: The canvas, and what else is fixed.
+            options: Time limits and transport.
+            threads: Of the decoder.
+            after: Arrival (monotonic ns), pts and epoch of the frame after which to go on.
+        """
         self.info = info
         self.decode_error_count = 0
         """Frames that could not be decoded since the source was there first."""
@@ -52,11 +71,14 @@ class LiveSource:
         self._stopped = threading.Event()
         self._events: deque[str] = deque(maxlen=100)
         self._clock = LiveClock()
+        if after is not None:
+            self._clock.go_on(after[0] / 1e9, after[1])
         self._backoff = Backoff()
         self._converter = PictureConverter(info.color_range, info.color_matrix, threads)
         self._shape: tuple[int, int] | None = None
         self._device: str | None = None
-        self._epoch = -1
+        self._own_s: float | None = None
+        self._epoch = -1 if after is None else after[2]
         self._frame_count = 0
         self._lost_s: float | None = None
         self._told: str | None = None
@@ -72,6 +94,11 @@ class LiveSource:
     def warnings(self) -> tuple[str, ...]:
         """What was known from the start; everything else is in ``events``."""
         return self.info.warnings
+
+    @property
+    def lost_since_ns(self) -> int | None:
+        """Since when it is away, on the monotonic clock; None while it is there."""
+        return None if self._lost_s is None else int(self._lost_s * 1e9)
 
     def events(self) -> Iterator[str]:
         """Yields what happened since the last call, one line each: lost why, back after what."""
@@ -114,6 +141,9 @@ class LiveSource:
         self._device = link.device
         self._events.extend(note for note in link.notes if note not in self._told_notes)
         self._told_notes.update(link.notes)
+        if link.is_segmented and self.info.duration_s is None and link.container.duration:
+            link.close()
+            raise Trouble("ended", self._uri, "the stream ended and its list is closed")
         return link
 
     def _is_over(self, trouble: Trouble) -> bool:
@@ -125,8 +155,12 @@ class LiveSource:
         return True
 
     def _frames_of(self, link: Link) -> Iterator[DecodedFrame]:
-        self._clock.reconnect()
-        frame_count = 0
+        pace: Pace = "recording"
+        if self.info.duration_s is None:
+            pace = "bursts" if link.is_segmented else "arrival"
+        self._clock.reconnect(pace)
+        seen_s, has_decoded, frame_count = self._own_s, False, 0
+        begun_s = time.monotonic()
         for packet_number, packet in enumerate(packets_of(link, self._stopped.is_set)):
             try:
                 frames = packet.decode()
@@ -135,13 +169,28 @@ class LiveSource:
                 self.decode_error_count += frame_count > 0
                 frames = []
             for frame in frames:
+                has_decoded = True
+                if pace == "bursts":
+                    is_early = time.monotonic() - begun_s < _AT_ONCE_S
+                    if self._is_repeated(frame, link, seen_s) and is_early:
+                        continue
                 if not frame_count:
                     self._note_back()
                 frame_count += 1
                 self._frame_count += 1
-                yield self._delivered(frame, link)
-            if not frame_count and packet_number >= UNDECODABLE_MAX:
+                decoded = self._delivered(frame, link)
+                if pace == "bursts":
+                    self._stopped.wait(max(0.0, self._clock.due_s(decoded.pts) - time.monotonic()))
+                yield decoded
+            if not has_decoded and packet_number >= UNDECODABLE_MAX:
                 raise Trouble("unsupported", self._uri, "its video cannot be decoded")
+
+    def _is_repeated(self, frame: VideoFrame, link: Link, seen_s: float | None) -> bool:
+        """Whether a frame came before, by its own time; ``seen_s`` is of the last that did."""
+        if frame.pts is None:
+            return False
+        self._own_s = float(frame.pts * time_base_of(link.stream))
+        return seen_s is not None and seen_s - _REPEATED_S < self._own_s <= seen_s
 
     def _delivered(self, frame: VideoFrame, link: Link) -> DecodedFrame:
         aspect = sample_aspect_of(link.stream, [])

@@ -6,6 +6,7 @@ so the time is limited from outside as well, for opening and for each read.
 
 from __future__ import annotations
 
+import difflib
 import re
 import time
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ RtspTransport = Literal["tcp", "udp"]
 
 _SCHEMES = ("http", "https", "rtmp", "rtmps", "rtp", "rtsp", "rtsps", "tcp", "udp")
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
+_SEGMENTED = ("hls", "dash")
 _READ_S = 1.0
 _HTTP_READ_S = 10.0
 """A playlist's next segment may be that far off."""
@@ -58,6 +60,11 @@ class Link:
     notes: tuple[str, ...] = ()
     """What the source was asked for and what it gives, one line each."""
 
+    @property
+    def is_segmented(self) -> bool:
+        """Whether it comes as a list of short files, seconds of video at a time."""
+        return self.container.format.name in _SEGMENTED
+
     def close(self) -> None:
         """Close the connection."""
         self.container.close()
@@ -81,11 +88,21 @@ def check_live(uri: str) -> None:
     match = _SCHEME.match(uri)
     scheme = match[1].lower() if match else ""
     if scheme not in _SCHEMES:
-        raise ConfigError(
-            f"{shown(uri)}: no stream of kind {scheme!r} can be read; use one of "
-            f"{', '.join(_SCHEMES)}, a camera such as /dev/video0, or a file."
-        )
-    resolve(uri)
+        near = difflib.get_close_matches(scheme, _SCHEMES, n=2, cutoff=0.7)
+        known = f"use one of {', '.join(_SCHEMES)}, a camera such as /dev/video0, or a file."
+        wanted = f"did you mean {' or '.join(f'{name}://' for name in near)}?" if near else known
+        raise ConfigError(f"{shown(uri)}: no stream of kind {scheme!r} can be read; {wanted}")
+    try:
+        parts = urlsplit(resolve(uri).opened)
+        # Packets may come to any of this machine's addresses: udp://:5000.
+        is_whole = bool(parts.hostname) or scheme in ("udp", "rtp")
+        is_whole = is_whole and parts.port != 0
+    except ConfigError:
+        raise
+    except ValueError:  # a port that is no number, or too large
+        is_whole = False
+    if not is_whole:
+        raise ConfigError(f"{shown(uri)}: no host, or no port; write {scheme}://HOST:PORT/PATH.")
 
 
 def open_link(uri: str, options: LiveOptions, *, threads: int, device: str | None = None) -> Link:
@@ -155,7 +172,10 @@ def _protocol_options(scheme: str, transport: RtspTransport, open_s: float) -> d
         }
     # Without nobuffer: it throws away what was looked at, which may be all of a short recording.
     looking = {"rw_timeout": limit_us, "analyzeduration": "1000000", "probesize": "1000000"}
-    return {**looking, "rtmp_live": "live"} if scheme.startswith("rtmp") else looking
+    if scheme.startswith("rtmp"):
+        return {**looking, "rtmp_live": "live"}
+    # Of a live list the last segment is enough to begin with.
+    return {**looking, "live_start_index": "-1"} if scheme.startswith("http") else looking
 
 
 def _video_of(container: InputContainer, uri: str) -> VideoStream:

@@ -28,11 +28,20 @@ class Captured:
     decode_ns: int
 
 
-def decode(reader: Source, max_frames: int | None) -> Generator[Captured]:
-    """Yields the source's frames with their numbers and the time that each took to decode."""
+def decode(reader: Source, max_frames: int | None, *, first: int = 0) -> Generator[Captured]:
+    """Yields the source's frames with their numbers and the time that each took to decode.
+
+    Args:
+        reader: From its beginning; a live one from now on.
+        max_frames: Frames to read at most, those before ``first`` included.
+        first: Number of the first frame to yield: those before it were captured already.
+    """
     begun_ns = time.monotonic_ns()
-    for sequence, frame in enumerate(reader.frames()):
+    is_live = reader.info.kind == "live"
+    for sequence, frame in enumerate(reader.frames(), start=first if is_live else 0):
         now_ns = time.monotonic_ns()
+        if sequence < first:
+            continue
         yield Captured(frame, sequence, now_ns, time.time_ns(), now_ns - begun_ns)
         if max_frames is not None and sequence + 1 >= max_frames:
             return
@@ -48,6 +57,7 @@ class Mailbox:
         reader: Source,
         max_frames: int | None,
         *,
+        first: int = 0,
         keeps_all: bool = False,
         stop_s: float | None = None,
     ) -> None:
@@ -56,7 +66,8 @@ class Mailbox:
         Args:
             page: Of the capture stage.
             reader: Closed by its owner, after ``stop``.
-            max_frames: Frames to read at most.
+            max_frames: Frames to read at most, those before ``first`` included.
+            first: Number of the first frame, where some were captured already.
             keeps_all: Whether reading waits for each frame to be taken.
             stop_s: How long ``stop`` waits for the reading thread, which a connection may hold
                 up; None waits for as long as it takes.
@@ -64,7 +75,7 @@ class Mailbox:
         self._page = page
         self._keeps_all = keeps_all
         self._stop_s = stop_s
-        self._frames = decode(reader, max_frames)
+        self._frames = decode(reader, max_frames, first=first)
         self._stale_count = 0
         self._changed = threading.Condition()
         self._newest: Captured | None = None

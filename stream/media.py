@@ -17,6 +17,7 @@ from pathlib import Path
 import av
 import av.error
 import av.logging
+from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Disposition, Stream
@@ -31,8 +32,12 @@ _LOCAL_PROTOCOLS = "file,crypto,data"
 _SNIFF_BYTES = 4096
 
 
-def open_media(uri: str) -> InputContainer:
+def open_media(uri: str, device: HWAccel | None = None) -> InputContainer:
     """Returns the opened file ``uri``, which the caller closes.
+
+    Args:
+        uri: The file.
+        device: That is to decode; None for the processor.
 
     Raises:
         SourceError: There is no such file, it may not be read, or it is no media file; the text
@@ -41,7 +46,7 @@ def open_media(uri: str) -> InputContainer:
     path = Path(uri)
     _check_file(uri, path)
     try:
-        container = _open(path)
+        container = _open(path, device)
     except PermissionError as exc:
         raise _no_permission(uri) from exc
     except (av.error.FFmpegError, ValueError) as exc:
@@ -87,12 +92,13 @@ def start_of(container: InputContainer) -> Fraction | None:
     return min(starts, default=None)
 
 
-def _open(path: Path) -> InputContainer:
+def _open(path: Path, device: HWAccel | None = None) -> InputContainer:
     return av.open(
         f"file:{path}",  # a bare "a:b.mp4" would be taken for a protocol
         mode="r",
         container_options={"protocol_whitelist": _LOCAL_PROTOCOLS},
         metadata_errors="replace",
+        hwaccel=device,
     )
 
 

@@ -1,8 +1,8 @@
 """A run's figures in the text that Prometheus reads.
 
 Counters end in ``_total``, times are in seconds, distributions are histograms. Figures of a stage
-have the labels ``stage`` (its kind) and ``source`` (the source's number, ``all`` where the sources
-share it).
+have the labels ``stage`` (its kind; a viewer's own name) and ``source`` (the source's number,
+``all`` where the sources share it). Figures of a source have ``source`` and ``name``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from stream.outcome import Durations, Snapshot, StageFigures
+from stream.frame import LINE_KINDS
+from stream.outcome import Durations, Snapshot, SourceFigures, StageFigures
 from stream.page import DROP_CAUSES
 from stream.status import Status
 
@@ -56,6 +57,7 @@ def _families(status: Status, age_s: float) -> Iterator[Metric]:
     yield from _run_families(status, age_s)
     stages = status.figures.stages
     yield from _stage_families(stages)
+    yield from _source_families(status.figures.sources)
     bounds = [*(repr(bound_s) for bound_s in status.bounds_s), "+Inf"]
     yield from _histograms(stages, bounds)
 
@@ -65,7 +67,7 @@ def _run_families(status: Status, age_s: float) -> Iterator[Metric]:
     yield _info("run", "The program and its process.", _facts(status))
     if figures.engine is not None:
         engine = figures.engine
-        names = ("family", "backend", "precision")
+        names = ("family", "backend", "device", "precision")
         facts = {name: str(getattr(engine, name)) for name in names}
         yield _info("engine", "The network and what runs it.", facts)
     yield _states(figures)
@@ -98,6 +100,7 @@ def _stage_families(stages: Sequence[StageFigures]) -> Iterator[Metric]:
         "frames_taken": ("in_count", "Frames that the stage took."),
         "frames_given": ("out_count", "Frames that the stage gave on."),
         "cpu_seconds": ("cpu_s", "Processor time of the stage's process."),
+        "restarts": ("restarts", "How often the stage's process was started anew."),
     }
     gauges: dict[str, tuple[str, str]] = {
         "frames_per_second": ("fps_1s", "Frames given on in the last second."),
@@ -118,6 +121,31 @@ def _stage_families(stages: Sequence[StageFigures]) -> Iterator[Metric]:
         for cause, count in stage.dropped.items():
             dropped.add_metric([*_labels(stage), cause], count)
     yield dropped
+
+
+def _source_families(sources: Sequence[SourceFigures]) -> Iterator[Metric]:
+    labels = ["source", "name"]
+    up = GaugeMetricFamily(
+        "maskstream_source_up", "1 while pictures come, 0 while the source is away.", labels=labels
+    )
+    lost = GaugeMetricFamily(
+        "maskstream_source_lost_seconds",
+        "Since the last picture; 0 while they come.",
+        labels=labels,
+    )
+    rate = GaugeMetricFamily(
+        "maskstream_source_frames_per_second", "Frames delivered in the last second.", labels=labels
+    )
+    delivered = CounterMetricFamily(
+        "maskstream_source_frames_delivered", "Frames delivered.", labels=labels
+    )
+    for source in sources:
+        values = [str(source.source_id), source.name]
+        up.add_metric(values, float(source.state == "running"))
+        lost.add_metric(values, source.lost_s or 0.0)
+        rate.add_metric(values, source.fps_1s)
+        delivered.add_metric(values, source.delivered)
+    yield from (up, lost, rate, delivered)
 
 
 def _of_stages(
@@ -187,4 +215,6 @@ def _counter(name: str, text: str, value: float) -> Metric:
 
 
 def _labels(stage: StageFigures) -> list[str]:
+    if stage.kind not in LINE_KINDS:
+        return [stage.name, "all"]
     return [stage.kind, "all" if stage.source_id is None else str(stage.source_id)]

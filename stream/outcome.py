@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 RunState = Literal["starting", "running", "draining", "ended"]
+StageState = Literal["starting", "running", "stalled", "restarting", "failed", "stopped"]
+SourceState = Literal["starting", "running", "lost", "ended"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ class StageFigures:
     name: str
     """Its label: the kind alone where there is one of the kind, else with the source's number."""
     kind: str
-    """``capture``, ``infer``, ``overlay`` or ``sink``."""
+    """``capture``, ``infer``, ``overlay`` or ``sink``, or what a viewer is called."""
     source_id: int | None
     """None where all sources share the stage."""
     pid: int
@@ -90,6 +92,9 @@ class StageFigures:
     rss_bytes: int
     """Resident memory when last looked at; the shared slots that it touched are in it."""
     rss_peak_bytes: int
+    state: StageState = "running"
+    restarts: int = 0
+    """How often its process was started anew."""
     dropped: dict[str, int] = field(default_factory=dict)
     """Frames that this stage left out, by cause; only causes that occurred."""
     wait: Durations = field(default_factory=Durations)
@@ -99,13 +104,39 @@ class StageFigures:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceFigures:
+    """How one source is."""
+
+    source_id: int
+    name: str
+    """Without a password."""
+    state: SourceState
+    lost_s: float | None
+    """How long ago its last picture came, or since when it is missed; None while it is there."""
+    width: int
+    height: int
+    captured: int
+    delivered: int
+    dropped: dict[str, int]
+    """By cause; what the shared engine lost is not in it."""
+    fps_1s: float
+    fps_10s: float
+    """Frames delivered per second."""
+    latency_ms: Percentiles
+    """From a frame's capture to its delivery."""
+
+
+@dataclass(frozen=True, slots=True)
 class EngineInfo:
     """Which network runs, on what."""
 
     path: str
     family: str
     backend: str
+    device: str
     precision: str
+    reason: str
+    """Why this backend and no other, in a phrase; empty where it is what was asked for."""
     input_size: int
     class_names: tuple[str, ...]
 
@@ -134,6 +165,8 @@ class Snapshot:
     """None until it is loaded."""
     pool_bytes: int
     """Shared memory of all pools."""
+    sources: tuple[SourceFigures, ...] = ()
+    """By source id."""
 
 
 @dataclass(frozen=True, slots=True)

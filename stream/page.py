@@ -35,6 +35,7 @@ class _Page(ctypes.Structure):
         ("given", ctypes.c_uint64),
         ("dropped", ctypes.c_uint64 * len(DROP_CAUSES)),
         ("beats", ctypes.c_uint64),
+        ("turns", ctypes.c_uint64),
         ("busy_since_ns", ctypes.c_uint64),
         ("busy_item", ctypes.c_uint64),
         ("ready_ns", ctypes.c_uint64),
@@ -47,6 +48,10 @@ class _Page(ctypes.Structure):
         ("wait", _Buckets),
         ("work", _Buckets),
         ("total", _Buckets),
+        ("lost_since_ns", ctypes.c_uint64),
+        ("last_frame_ns", ctypes.c_uint64),
+        ("last_pts", ctypes.c_int64),
+        ("last_epoch", ctypes.c_uint64),
         ("note_length", ctypes.c_uint64),
         ("note", ctypes.c_char * _NOTE_BYTES),
     ]
@@ -66,6 +71,8 @@ class StagePage:
         self.work = Histogram(self._data.work)
         self.total = Histogram(self._data.total)
         self._usage_ns = 0
+        # A stage that was started anew goes on counting where the one before it ended.
+        self._former_cpu_ns = int(self._data.cpu_ns)
 
     @classmethod
     def create(cls) -> StagePage:
@@ -111,9 +118,22 @@ class StagePage:
         """Say that the stage waits for something that may stay away for as long as it likes."""
         self._data.beats += 1
 
+    def turn(self) -> None:
+        """Say that the stage looked whether there is work."""
+        self._data.turns += 1
+
     def count_batch(self, size: int) -> None:
         """Count a batch of ``size`` frames."""
         self._data.batch_counts[min(size, _MAX_BATCH)] += 1
+
+    def mark_lost(self, since_ns: int | None) -> None:
+        """Say since when (monotonic) a live source is away; None says that it is there."""
+        self._data.lost_since_ns = since_ns or 0
+
+    def mark_frame(self, now_ns: int, *, pts: int, epoch: int) -> None:
+        """Say which frame capture has given on last."""
+        self._data.last_pts, self._data.last_epoch = pts, epoch
+        self._data.last_frame_ns = now_ns
 
     def note(self, text: str) -> None:
         """Leave a line that is worth knowing even if the stage does not live to send it."""
@@ -128,9 +148,16 @@ class StagePage:
         if not is_due and now_ns - self._usage_ns < _USAGE_PERIOD_NS:
             return
         self._usage_ns = now_ns
-        self._data.cpu_ns = time.process_time_ns()
+        self._data.cpu_ns = self._former_cpu_ns + time.process_time_ns()
         self._data.rss_bytes = resident = _resident_bytes()
         self._data.rss_peak_bytes = max(self._data.rss_peak_bytes, resident)
+
+    # What the supervisor writes while the stage has no process.
+
+    def take_over(self) -> None:
+        """Make up for a writer that was killed at work."""
+        self._data.busy_since_ns = 0
+        self._data.lost_since_ns = 0
 
     # What the supervisor reads.
 
@@ -145,9 +172,22 @@ class StagePage:
         return int(self._data.given)
 
     @property
+    def captured(self) -> int:
+        """Frames whose fate capture has settled: in a slot, or left out.
+
+        Each is one store, so the sum holds at any moment at which capture may be killed.
+        """
+        return self.given + sum(self.dropped().values())
+
+    @property
     def beats(self) -> int:
         """How often the stage said that it waits for something outside the line."""
         return int(self._data.beats)
+
+    @property
+    def turns(self) -> int:
+        """How often the stage looked whether there is work."""
+        return int(self._data.turns)
 
     @property
     def worked_ns(self) -> int:
@@ -178,6 +218,17 @@ class StagePage:
     def rss_peak_bytes(self) -> int:
         """The largest resident memory that was sampled."""
         return int(self._data.rss_peak_bytes)
+
+    @property
+    def lost_since_ns(self) -> int | None:
+        """Since when a live source is away; None while it is there."""
+        return int(self._data.lost_since_ns) or None
+
+    @property
+    def last_frame(self) -> tuple[int, int, int] | None:
+        """When the last frame was captured (monotonic ns), its pts and epoch; None before one."""
+        at_ns = int(self._data.last_frame_ns)
+        return (at_ns, int(self._data.last_pts), int(self._data.last_epoch)) if at_ns else None
 
     def busy_on(self) -> tuple[int, int] | None:
         """Returns the item in work and since when (monotonic ns), None while the stage waits."""

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
+from fractions import Fraction
 from typing import Any
 
 from engines import read_manifest, resolve_engine
 from engines.errors import EngineError
 from engines.manifest import Manifest
 from stream.capture import CaptureSettings, open_reader
+from stream.chaos import Chaos, parse_chaos
+from stream.delivery import HLS_SUFFIX
+from stream.destinations import Destinations, destinations_of
 from stream.drawing import DrawStyle
+from stream.encoding import EncoderSettings
 from stream.errors import ConfigError
+from stream.hardware import CPU_ENCODER, Choice, choose
 from stream.infer import InferSettings
 from stream.live_open import is_live
 from stream.live_start import find_live
 from stream.machine import ThreadBudget, available_cores, share_threads
-from stream.options import NULL_OUTPUT, RunOptions
+from stream.options import RunOptions
 from stream.overlay import OverlaySettings
-from stream.redact import place_of
+from stream.redact import shown
 from stream.sink import SinkSettings, VideoSettings
 from stream.slot import SlotLayout
 from stream.source_types import SourceInfo
@@ -28,8 +33,6 @@ from stream.substitute import substitute
 
 FILE_BATCH = 8
 LIVE_BATCH = 1
-_DEFAULT_VIDEO_SUFFIX = ".mp4"
-_RESULTS_SUFFIX = ".ndjson"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,12 +44,21 @@ class Plan:
     manifest: Manifest
     infos: tuple[SourceInfo, ...]
     """By source id."""
-    outputs: tuple[str | None, ...]
-    """Path of the video, by source id; None writes none."""
-    results: tuple[str | None, ...]
-    """Path of the results, by source id; None writes none."""
+    destinations: tuple[Destinations, ...]
+    """By source id."""
     slot_count: int
     threads: ThreadBudget
+    decoder: Choice | None
+    """Of video files; None where there are none."""
+    encoder: Choice | None
+    """Of recordings; None where there are none."""
+    names: tuple[str, ...]
+    """What people call the sources, by source id; without passwords."""
+    is_watched: bool
+    """Whether a source is live or somebody looks on: frames are wanted one by one."""
+    restarts: bool
+    """Whether a stage that dies is started anew."""
+    chaos: Chaos
 
     def layout(self, source_id: int) -> SlotLayout:
         """Returns where things lie in the slots of ``source_id``."""
@@ -60,11 +72,34 @@ class Plan:
 
     def frame_total(self) -> int | None:
         """Returns how many frames are to be expected, None where a source does not say."""
-        counts = [info.frame_count for info in self.infos]
-        limit = self.options.max_frames
-        if limit is not None:
-            counts = [limit if count is None else min(count, limit) for count in counts]
-        return None if None in counts else sum(count for count in counts if count is not None)
+        total = 0
+        for source_id, info in enumerate(self.infos):
+            limit = self.options.of(source_id).max_frames or self.options.max_frames
+            known = [count for count in (info.frame_count, limit) if count is not None]
+            if not known:
+                return None
+            total += min(known)
+        return total
+
+    def encoder_settings(
+        self, source_id: int, time_base: Fraction | None = None
+    ) -> EncoderSettings:
+        """Returns how the frames of ``source_id`` are encoded; None keeps the source's pts."""
+        codec = self.options.codec
+        return EncoderSettings.of(
+            self.infos[source_id],
+            time_base=time_base,
+            preset=codec.preset,
+            crf=codec.crf,
+            threads=self.threads.encoder,
+            encoder=CPU_ENCODER if self.encoder is None else self.encoder.name,
+        )
+
+    def codecs(self) -> str:
+        """Returns a line on what decodes and encodes, and why; empty where nothing does."""
+        chosen = {"decoder": self.decoder, "encoder": self.encoder}
+        lines = (f"{kind} {one.name} ({one.reason})" for kind, one in chosen.items() if one)
+        return ", ".join(lines)
 
     def settings(self, kind: str, source_ids: tuple[int, ...]) -> Any:
         """Returns what a stage of ``kind`` for ``source_ids`` is started with."""
@@ -86,27 +121,63 @@ def make_plan(options: RunOptions, *, on_note: Callable[[str], None] = lambda te
     engine_path, manifest = _find_engine(options)
     _check_classes(options, manifest)
     threads = share_threads(options.threads or available_cores(), len(options.sources))
+    destinations = destinations_of(options)
+    chaos = Chaos() if options.chaos is None else parse_chaos(options.chaos)
     infos = _describe_sources(options, on_note)
+    has_live = any(info.kind == "live" for info in infos)
+    # Batches come in bursts, which is no matter to a file and a nuisance to who looks on.
+    is_watched = has_live or any(own.viewers for own in destinations)
     return Plan(
         options=options,
         engine_path=engine_path,
         manifest=manifest,
         infos=infos,
-        outputs=_paths(options.sources, options.output, NULL_OUTPUT, _DEFAULT_VIDEO_SUFFIX),
-        results=_paths(options.sources, str(options.results or ""), "", _RESULTS_SUFFIX),
-        slot_count=options.slots or _default_slots(options, infos),
+        destinations=destinations,
+        slot_count=options.slots or _default_slots(options, is_watched=is_watched),
+        is_watched=is_watched,
         threads=threads,
+        decoder=_decoder(options, infos),
+        encoder=_encoder(options, destinations),
+        names=_names(options),
+        restarts=has_live if options.restarts is None else options.restarts,
+        chaos=chaos,
+    )
+
+
+def _decoder(options: RunOptions, infos: Sequence[SourceInfo]) -> Choice | None:
+    has_files = "source" not in options.replaced and any(info.kind == "file" for info in infos)
+    return choose("decoder", options.codec.decoder) if has_files else None
+
+
+def _encoder(options: RunOptions, destinations: Sequence[Destinations]) -> Choice | None:
+    paths = [path for own in destinations for path in own.videos]
+    if "writer" in options.replaced or not paths:
+        return None
+    wish = options.codec.encoder
+    playlist = next((path for path in paths if path.lower().endswith(HLS_SUFFIX)), None)
+    if playlist is not None and wish.startswith("hevc"):
+        raise ConfigError(f"{playlist}: web players do not play {wish}; use an encoder of H.264.")
+    return choose("encoder", wish)
+
+
+def _names(options: RunOptions) -> tuple[str, ...]:
+    named = [options.of(i).name or shown(uri) for i, uri in enumerate(options.sources)]
+    return tuple(
+        name if named.count(name) == 1 else f"{name} ({number})"
+        for number, name in enumerate(named)
     )
 
 
 def _find_engine(options: RunOptions) -> tuple[str, Manifest]:
+    if options.manifest is not None:
+        return options.engine, options.manifest
     opener = options.replaced.get("engine")
     if opener is not None:
         manifest: Manifest = substitute(opener)(options.engine, threads=1).manifest
         return options.engine, manifest
     try:
         path = resolve_engine(options.engine)
-        return str(path), read_manifest(path)
+        return str(path), read_manifest(path, options.runtime.family)
     except EngineError as exc:
         raise ConfigError(str(exc)) from exc
 
@@ -148,48 +219,29 @@ def _probe(uri: str, options: RunOptions) -> SourceInfo:
         return reader.info
 
 
-def _default_slots(options: RunOptions, infos: tuple[SourceInfo, ...]) -> int:
-    has_live = any(info.kind == "live" for info in infos)
-    batch = options.batch or (LIVE_BATCH if has_live else FILE_BATCH)
+def _default_slots(options: RunOptions, *, is_watched: bool) -> int:
+    batch = options.batch or (LIVE_BATCH if is_watched else FILE_BATCH)
     # One batch in the engine, the next one filling, and one frame in each other stage's hands.
     return 2 * batch + 3
-
-
-def _paths(
-    sources: tuple[str, ...], target: str, nothing: str, suffix: str
-) -> tuple[str | None, ...]:
-    """Returns the path for each source: the target itself, or a name in it where it is a folder."""
-    if target == nothing:
-        return (None,) * len(sources)
-    folder = Path(target)
-    if len(sources) == 1 and not folder.is_dir():
-        return (target,)
-    stems = [_stem(uri) for uri in sources]
-    return tuple(
-        str(folder / f"{stem if stems.count(stem) == 1 else f'{stem}-{source_id}'}{suffix}")
-        for source_id, stem in enumerate(stems)
-    )
-
-
-def _stem(uri: str) -> str:
-    """Returns a file name without suffix that tells the source."""
-    place = place_of(uri).rstrip("/")
-    # A file's name is enough; an address is told apart by host and path, never by a password.
-    name = place if "://" in uri else Path(place).stem
-    return "".join(c if c.isalnum() or c in "-_. " else "-" for c in name) or "source"
 
 
 def _capture(plan: Plan, source_ids: tuple[int, ...]) -> CaptureSettings:
     (source_id,) = source_ids
     info, uri = plan.infos[source_id], plan.options.sources[source_id]
+    own = plan.options.of(source_id)
+    policy = own.policy or plan.options.policy or ("latest" if info.kind == "live" else "block")
+    is_fresh = info.kind == "live" and policy == "latest"
     return CaptureSettings(
         uri=uri,
         source_id=source_id,
         info=info if _is_live(plan.options, uri) else None,
-        live=plan.options.live,
-        policy=plan.options.policy or ("latest" if info.kind == "live" else "block"),
-        max_frames=plan.options.max_frames,
+        live=own.live or plan.options.live,
+        policy=policy,
+        ahead_max=(plan.options.batch or LIVE_BATCH) if is_fresh else None,
+        max_frames=own.max_frames or plan.options.max_frames,
         threads=plan.threads.decoder,
+        decoder=None if plan.decoder is None else plan.decoder.name,
+        damage_share=plan.chaos.damage_share,
         opener=plan.options.replaced.get("source"),
     )
 
@@ -199,16 +251,18 @@ def _infer(plan: Plan, source_ids: tuple[int, ...]) -> InferSettings:
     live = frozenset(i for i in source_ids if plan.infos[i].kind == "live")
     return InferSettings(
         engine=plan.engine_path,
-        backend=options.backend,
+        runtime=options.runtime,
         threads=plan.threads.engine,
-        batch=options.batch or (LIVE_BATCH if live else None),
+        batch=options.batch or (LIVE_BATCH if plan.is_watched else None),
         # A batch of all slots would leave none to decode into meanwhile.
         batch_limit=max(1, (plan.slot_count - 1) * len(source_ids)),
         live_sources=live,
+        shares={i: share for i in source_ids if (share := options.of(i).batch_share) is not None},
         deadline_s=options.times.batch_deadline_s,
         score_min=options.score_min,
         top_k=options.top_k,
         class_ids=options.class_ids,
+        max_crops=options.max_crops,
         opener=options.replaced.get("engine"),
     )
 
@@ -233,29 +287,25 @@ def _overlay(plan: Plan, source_ids: tuple[int, ...]) -> OverlaySettings:
 
 def _sink(plan: Plan, source_ids: tuple[int, ...]) -> SinkSettings:
     (source_id,) = source_ids
-    path = plan.outputs[source_id]
+    own = plan.destinations[source_id]
     return SinkSettings(
         source_id=source_id,
-        video=None if path is None else _video(plan, plan.infos[source_id], path),
-        results_path=plan.results[source_id],
+        videos=tuple(_video(plan, source_id, path) for path in own.videos),
+        results_paths=own.results,
+        endpoints=own.endpoints,
+        encoding=plan.options.results_encoding,
         class_names=plan.manifest.class_names,
         opener=plan.options.replaced.get("writer"),
     )
 
 
-def _video(plan: Plan, info: SourceInfo, path: str) -> VideoSettings:
+def _video(plan: Plan, source_id: int, path: str) -> VideoSettings:
+    info = plan.infos[source_id]
     return VideoSettings(
         path=path,
-        width=info.width,
-        height=info.height,
-        time_base=info.time_base,
-        frame_rate=info.frame_rate,
-        color_range=info.color_range,
-        color_matrix=info.color_matrix,
+        segment=plan.options.segment,
+        encoder=plan.encoder_settings(source_id),
         audio_from=info.uri if info.has_audio else None,
-        preset=plan.options.codec.preset,
-        crf=plan.options.codec.crf,
-        threads=plan.threads.encoder,
     )
 
 

@@ -9,7 +9,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from stream.outcome import Percentiles, Snapshot
+from stream.outcome import Percentiles, Snapshot, SourceFigures, StageFigures
 
 LINE_PERIOD_S = 5.0
 BAR_WIDTH_CELLS = 40
@@ -102,6 +102,9 @@ def progress_line(figures: Snapshot) -> str:
     dropped = sum(frames.dropped.values())
     if dropped:
         parts.append(f"{dropped} dropped")
+    lost = _lost(figures)
+    if lost:
+        parts.append(f"no signal: {', '.join(source.name for source in lost)}")
     return ", ".join(parts)
 
 
@@ -152,7 +155,7 @@ def _stage_table(figures: Snapshot) -> Table:
         table.add_column(heading, justify="right")
     for stage in figures.stages:
         table.add_row(
-            stage.name,
+            _named(stage),
             f"{stage.fps:.1f}",
             f"{stage.busy:.0%}",
             str(stage.queue_depth),
@@ -170,11 +173,26 @@ def _summary(figures: Snapshot) -> str:
     frames = figures.frames
     latency = " / ".join(_three(figures.latency_ms))
     drops = ", ".join(f"{cause} {count}" for cause, count in frames.dropped.items() if count)
-    return (
+    lines = [
         f"{figures.fps:.1f} frames/s, {figures.fps_1s:.1f} in the last second; "
-        f"latency p50/p95/p99 {latency} ms\n"
-        f"{frames.in_flight} in flight, dropped: {drops or 'none'}"
-    )
+        f"latency p50/p95/p99 {latency} ms",
+        f"{frames.in_flight} in flight, dropped: {drops or 'none'}",
+        *(f"{source.name}: no signal for {source.lost_s or 0:.0f} s" for source in _lost(figures)),
+    ]
+    return "\n".join(lines)
+
+
+def _named(stage: StageFigures) -> str:
+    """Return a stage's name, with what is not as it should be."""
+    is_well = stage.state in ("running", "stopped")
+    notes: list[str] = [] if is_well else [stage.state]
+    if stage.restarts:
+        notes.append(f"{stage.restarts} x anew")
+    return f"{stage.name} ({', '.join(notes)})" if notes else stage.name
+
+
+def _lost(figures: Snapshot) -> list[SourceFigures]:
+    return [source for source in figures.sources if source.state == "lost"]
 
 
 def _three(percentiles: Percentiles) -> tuple[str, str, str]:

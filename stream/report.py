@@ -18,7 +18,7 @@ from stream.outcome import Snapshot, StageFigures
 from stream.output import partial_path
 from stream.page import DropCause
 
-VERSIONED_PACKAGES = ("maskstream", "numpy", "opencv-python", "av", "openvino")
+VERSIONED_PACKAGES = ("maskstream", "numpy", "opencv-python", "av", "openvino", "onnxruntime")
 
 
 _Number = Annotated[float, AfterValidator(lambda value: round(value, 3)), Field(ge=0)]
@@ -65,7 +65,9 @@ class EngineReport(_Part):
     path: str = Field(description="The engine file.")
     family: str = Field(description="The network's family, as `yolact`.")
     backend: str = Field(description="The runtime that ran it.")
+    device: str = Field(description="What the runtime ran on.")
     precision: str = Field(description="The numbers that it calculated with.")
+    reason: str = Field(description="Why this runtime; empty where it was asked for.")
     input_size: int = Field(gt=0, description="Side of the network's square input; px.")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from engines.instances import Instances, to_rle
 
 
-def frame_line(
+def frame_record(
     instances: Instances,
     *,
     source: int,
@@ -16,8 +16,8 @@ def frame_line(
     class_names: Sequence[str],
     width: int,
     height: int,
-) -> str:
-    """Return one frame's instances as a line of JSON, without its newline.
+) -> dict[str, Any]:
+    """Return one frame's instances as plain values.
 
     Args:
         instances: In pixels of the frame as delivered.
@@ -36,8 +36,12 @@ def frame_line(
         _instance(instances, index, class_names, width=width, height=height)
         for index in range(len(instances))
     ]
-    line = {"source": source, "seq": seq, "pts_s": round(pts_s, 6), "instances": rows}
-    return json.dumps(line, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return {"source": source, "seq": seq, "pts_s": round(pts_s, 6), "instances": rows}
+
+
+def as_json(record: dict[str, Any]) -> str:
+    """Return plain values as a line of JSON, without its newline."""
+    return json.dumps(record, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
 def _instance(

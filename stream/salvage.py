@@ -2,37 +2,78 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+import itertools
+import re
 from pathlib import Path
 
-from stream.errors import SourceError
-from stream.output import partial_path
-from stream.video_file import VideoFile
+from stream.output import is_held, partial_path
+from stream.playable import cut_torn_end, is_playable
+from stream.series import Series
+
+_RESULTS_SUFFIX = ".ndjson"
+
+
+def continue_recording(path: Path) -> Path:
+    """Finish what a killed writer left of ``path``, and return where the next one goes on.
+
+    What plays gets its own name: ``NAME.mp4`` first, then ``NAME-2.mp4``, ``NAME-3.mp4``, ... The
+    next writer gets the first of these names that is free, so nothing is ever written over.
+    """
+    for partial in _partials_of(path):
+        own = partial.with_name(partial.name.replace(".partial", ""))
+        if not _is_of_use(partial):
+            partial.unlink()
+        # Only the name that was asked for may be had by a file of an earlier run.
+        elif own == path or not own.exists():
+            partial.replace(own)
+    names = (path.with_name(f"{path.stem}-{count}{path.suffix}") for count in itertools.count(2))
+    return next(
+        name
+        for name in itertools.chain([path], names)
+        if not name.exists() and not partial_path(name).exists()
+    )
 
 
 def salvage(path: str) -> str | None:
-    """Look after the partial file of ``path``, whose writer is gone.
+    """Look after the partial files of ``path``, whose writer is gone.
 
     Args:
         path: Of the video or the results, as it would have been called in the end.
 
     Returns:
-        A line for the user if the partial file holds something; else it is removed.
+        A line for the user if a partial file holds something; else they are removed.
     """
-    partial = partial_path(Path(path))
-    if not partial.is_file():
+    kept = []
+    for partial in [*_partials_of(Path(path)), *_partial_chunks_of(Path(path))]:
+        if _is_of_use(partial):
+            kept.append(str(partial))
+        else:
+            partial.unlink(missing_ok=True)
+    if not kept:
         return None
-    if _holds_something(partial):
-        return f"{partial}: holds what was written before the end."
-    partial.unlink(missing_ok=True)
-    return None
+    return f"{', '.join(kept)}: holds what was written before the end."
 
 
-def _holds_something(partial: Path) -> bool:
-    if partial.suffix == ".ndjson":
+def _partials_of(path: Path) -> list[Path]:
+    """Returns the partial files of ``path`` and its continuations that nobody writes any more."""
+    if not path.parent.is_dir():
+        return []
+    name = re.compile(rf"{re.escape(path.stem)}(-[1-9]\d*)?\.partial{re.escape(path.suffix)}")
+    return sorted(
+        entry
+        for entry in path.parent.iterdir()
+        if name.fullmatch(entry.name) and entry.is_file() and not is_held(entry)
+    )
+
+
+def _partial_chunks_of(path: Path) -> list[Path]:
+    if not path.parent.is_dir():
+        return []
+    return [partial for partial in Series(path).partials() if not is_held(partial)]
+
+
+def _is_of_use(partial: Path) -> bool:
+    if partial.suffix == _RESULTS_SUFFIX:
         return partial.stat().st_size > 0
-    try:
-        with closing(VideoFile(str(partial), threads=1)):
-            return True
-    except SourceError:
-        return False
+    cut_torn_end(partial)
+    return is_playable(partial)

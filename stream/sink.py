@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Literal, Protocol
 
-from stream.channel import Kind, Message
-from stream.errors import OutputError, PeerGone
+from stream.delivery import HLS_SUFFIX
+from stream.encoding import EncoderSettings
 from stream.frame import Holder, Planes
-from stream.output import partial_path
-from stream.results import frame_line
+from stream.options import SegmentOptions
+from stream.results import frame_record
+from stream.results_file import ResultsFile
+from stream.salvage import continue_recording
 from stream.slot import Slot
-from stream.stages import SEND_S, Stage
+from stream.stages import Stage
 from stream.substitute import substitute
 from stream.writer import VideoWriter
 
@@ -27,20 +27,12 @@ class VideoSettings:
     """How the video is written."""
 
     path: str
-    width: int
-    """Of the frames, in pixels."""
-    height: int
-    """Of the frames, in pixels."""
-    time_base: Fraction
-    frame_rate: float | None
-    color_range: int
-    color_matrix: int
+    """Of a recording, or of a live playlist."""
+    segment: SegmentOptions | None
+    """None records in one piece."""
+    encoder: EncoderSettings
     audio_from: str | None
     """A file whose audio packets are copied."""
-    preset: str
-    crf: int
-    threads: int
-    """Of the encoder."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,9 +40,12 @@ class SinkSettings:
     """What sink is started with."""
 
     source_id: int
-    video: VideoSettings | None
-    """None writes no video."""
-    results_path: str | None
+    videos: tuple[VideoSettings, ...]
+    results_paths: tuple[str, ...]
+    endpoints: tuple[str, ...]
+    """Addresses of hubs that hand on results."""
+    encoding: Literal["json", "msgpack"]
+    """Of what the hubs get."""
     class_names: tuple[str, ...]
     opener: str | None = None
     """For tests: ``package.module:function`` instead of ``stream.writer.VideoWriter``."""
@@ -83,12 +78,18 @@ def run(stage: Stage, settings: SinkSettings) -> None:
     A feed that ends with an error still ends well here: what was delivered is finished and kept.
     """
     with ExitStack() as aborting:
-        writers = _open_writers(settings, aborting)
+        is_continued = stage.setup.start_count > 1
+        writers = _open_writers(settings, aborting, is_continued=is_continued)
         stage.ready()
         for slot in stage.slots():
+            # Whoever looks on is to see it at once; encoding takes its time.
+            for viewer in stage.setup.shown:
+                viewer.show(slot)
             for writer in writers:
                 writer.write_slot(slot)
             _deliver(stage, slot)
+        for viewer in stage.setup.shown:
+            viewer.end()
         end = stage.ends[0]
         stage.page.begin(stage.page.given, time.monotonic_ns())
         for writer in writers:
@@ -108,13 +109,9 @@ def _deliver(stage: Stage, slot: Slot) -> None:
     # this process was killed finds the frame on exactly one side of it.
     header.delivery_ordinal = stage.page.given + 1
     stage.page.count_given()
-    header.holder = Holder.FREE
+    stage.ports.mark(slot, 0, Holder.FREE)
     stage.page.rest(now_ns)
-    credit = stage.setup.credit_out
-    if credit is not None:
-        # Capture may have ended long ago; the slot is then needed no more.
-        with suppress(PeerGone):
-            credit.send(Message(Kind.FRAME, slot.index), SEND_S)
+    stage.ports.release(0, slot)
 
 
 class _SlotWriter(Protocol):
@@ -128,34 +125,67 @@ class _SlotWriter(Protocol):
     def abort(self) -> None: ...
 
 
-def _open_writers(settings: SinkSettings, aborting: ExitStack) -> list[_SlotWriter]:
+class _RecordWriter(Protocol):
+    def write(self, record: dict[str, Any]) -> None: ...
+
+    def close(self, *, complete: bool) -> None: ...
+
+    def abort(self) -> None: ...
+
+
+def _open_writers(
+    settings: SinkSettings, aborting: ExitStack, *, is_continued: bool
+) -> list[_SlotWriter]:
     """Returns what writes; ``aborting`` gives all of it up unless it is emptied in time."""
     writers: list[_SlotWriter] = []
-    if settings.video is not None:
-        writers.append(_Video(_open_video(settings.video, settings.opener)))
-        aborting.callback(writers[-1].abort)
-    if settings.results_path is not None:
-        writers.append(_Results(Path(settings.results_path), settings))
-        aborting.callback(writers[-1].abort)
+
+    def add(writer: _SlotWriter) -> None:
+        writers.append(writer)
+        aborting.callback(writer.abort)
+
+    for video in settings.videos:
+        add(_Video(_open_video(video, settings.opener, is_continued=is_continued)))
+    if settings.results_paths or settings.endpoints:
+        add(_Results(_open_results(settings, is_continued=is_continued), settings))
     return writers
 
 
-def _open_video(video: VideoSettings, opener: str | None) -> FrameWriter:
+def _open_results(settings: SinkSettings, *, is_continued: bool) -> list[_RecordWriter]:
+    with ExitStack() as aborting:
+        outs: list[_RecordWriter] = []
+        for path in settings.results_paths:
+            outs.append(ResultsFile(Path(path), is_continued=is_continued))
+            aborting.callback(outs[-1].abort)
+        for address in settings.endpoints:
+            # Imported when needed, as it takes a fifth of a second.
+            from stream.results_publish import ResultsPublisher
+
+            outs.append(
+                ResultsPublisher(address, encoding=settings.encoding, source_id=settings.source_id)
+            )
+            aborting.callback(outs[-1].abort)
+        aborting.pop_all()
+    return outs
+
+
+def _open_video(video: VideoSettings, opener: str | None, *, is_continued: bool) -> FrameWriter:
     if opener is not None:
         replaced: FrameWriter = substitute(opener)(video)
         return replaced
+    path = Path(video.path)
+    # Imported when needed: a process that is started anew should deliver soon.
+    if path.suffix.lower() == HLS_SUFFIX:
+        from stream.hls import HlsWriter
+
+        return HlsWriter(path, video.encoder, is_continued=is_continued)
+    if video.segment is not None:
+        from stream.segments import SegmentedWriter
+
+        return SegmentedWriter(path, video.segment, video.encoder, audio_from=video.audio_from)
+    # What a killed sink had written is kept, and the recording goes on in a file of its own.
+    path = continue_recording(path) if is_continued else path
     return VideoWriter(
-        video.path,
-        width=video.width,
-        height=video.height,
-        time_base=video.time_base,
-        frame_rate=video.frame_rate,
-        color_range=video.color_range,
-        color_matrix=video.color_matrix,
-        audio_from=video.audio_from,
-        preset=video.preset,
-        crf=video.crf,
-        threads=video.threads,
+        path, video.encoder, audio_from=video.audio_from, starts_at_zero=is_continued
     )
 
 
@@ -180,23 +210,17 @@ class _Video:
 
 
 class _Results:
-    """What was seen in each slot, one line each, under a partial name until the end."""
+    """What was seen in each slot, worked out once for all who are to get it."""
 
     warnings: Sequence[str] = ()
 
-    def __init__(self, path: Path, settings: SinkSettings) -> None:
-        self._path = path
-        self._partial = partial_path(path)
+    def __init__(self, outs: Sequence[_RecordWriter], settings: SinkSettings) -> None:
+        self._outs = outs
         self._settings = settings
-        try:
-            # Line by line, so that others can read along.
-            self._file = self._partial.open("w", encoding="utf-8", buffering=1)
-        except OSError as exc:
-            raise self._unwritable(exc) from exc
 
     def write_slot(self, slot: Slot) -> None:
         header = slot.header
-        line = frame_line(
+        record = frame_record(
             slot.instances(),
             source=self._settings.source_id,
             seq=header.sequence,
@@ -205,35 +229,13 @@ class _Results:
             width=slot.layout.width,
             height=slot.layout.height,
         )
-        try:
-            self._file.write(line + "\n")
-        except OSError as exc:
-            raise self._unwritable(exc) from exc
+        for out in self._outs:
+            out.write(record)
 
     def close(self, *, complete: bool) -> None:
-        """Keep what was written; lines that are there are whole, ``complete`` or not."""
-        try:
-            with self._file:
-                self._file.flush()
-                os.fsync(self._file.fileno())
-                is_empty = self._file.tell() == 0
-            if is_empty and not complete:
-                self._partial.unlink()
-            else:
-                self._partial.replace(self._path)
-        except OSError as exc:
-            raise self._unwritable(exc) from exc
+        for out in self._outs:
+            out.close(complete=complete)
 
     def abort(self) -> None:
-        """Keep the lines under the partial name; without any, leave nothing."""
-        with suppress(OSError):
-            self._file.close()
-        with suppress(OSError):
-            if self._partial.stat().st_size == 0:
-                self._partial.unlink()
-
-    def _unwritable(self, error: OSError) -> OutputError:
-        return OutputError(
-            f"{self._path}: cannot be written ({error.strerror}); "
-            "give a path in a folder that exists, may be written to and has room."
-        )
+        for out in self._outs:
+            out.abort()

@@ -26,6 +26,7 @@ from stream.frame import FrameHeader, planes_of
 HEADER_BYTES = 4096
 _PAGE_BYTES = 4096
 _HAS_TRACK_IDS = 1
+_IS_EXCLUSIVE = 2
 
 
 class InstanceHeader(ctypes.Structure):
@@ -139,11 +140,8 @@ class Slot:
         self.index = index
         self.layout = layout
         self.header = FrameHeader.from_buffer(buffer, start)
-        self.planes = planes_of(
-            whole[layout.pixel_offset : layout.pixel_offset + layout.pixel_bytes],
-            layout.width,
-            layout.height,
-        )
+        self.pixels = whole[layout.pixel_offset : layout.pixel_offset + layout.pixel_bytes]
+        self.planes = planes_of(self.pixels, layout.width, layout.height)
         self.found = InstanceHeader.from_buffer(buffer, start + layout.instance_offset)
         rows_start = layout.instance_offset + ctypes.sizeof(InstanceHeader)
         self._rows = whole[rows_start : layout.arena_offset].view(_ROW)
@@ -168,8 +166,20 @@ class Slot:
         if instances.track_ids is not None:
             rows["track_id"] = instances.track_ids
         self._write_patches(rows, instances.patches)
-        self.found.flags = 0 if instances.track_ids is None else _HAS_TRACK_IDS
+        has_track_ids = instances.track_ids is not None
+        self.found.flags = _HAS_TRACK_IDS * has_track_ids | _IS_EXCLUSIVE * instances.is_exclusive
         self.found.count = count
+
+    def copy_from(self, other: Slot) -> None:
+        """Copy header, pixels and instances of ``other``, whose layout is the same."""
+        ctypes.memmove(
+            ctypes.addressof(self.header),
+            ctypes.addressof(other.header),
+            ctypes.sizeof(FrameHeader),
+        )
+        for plane, theirs in zip(self.planes, other.planes, strict=True):
+            np.copyto(plane, theirs)
+        self.write_instances(other.instances())
 
     def instances(self) -> Instances:
         """Returns the instances as views into the slot, valid until the slot is given on."""
@@ -182,6 +192,7 @@ class Slot:
             extents_xyxy_src=rows["extent"],
             patches=tuple(self._patch(row) for row in rows),
             track_ids=rows["track_id"] if has_track_ids else None,
+            is_exclusive=bool(self.found.flags & _IS_EXCLUSIVE),
         )
 
     def _write_patches(self, rows: NDArray[Any], patches: tuple[NDArray[np.uint8], ...]) -> None:

@@ -41,13 +41,14 @@ VIDEO_SUFFIXES = frozenset({
 _LISTED_MAX = 5
 
 
-def open_source(uri: str, *, threads: int) -> Source:
+def open_source(uri: str, *, threads: int, decoder: str | None = None) -> Source:
     """Returns the opened source ``uri``, which the caller closes.
 
     Args:
         uri: A video file, ``synthetic:...``, a camera or an address; the last two are asked at
             once for what they look like.
         threads: For decoding, at least 1.
+        decoder: Device that decodes a file; None for the processor.
 
     Raises:
         SourceError: It cannot be opened; the text names it and the cause.
@@ -57,7 +58,7 @@ def open_source(uri: str, *, threads: int) -> Source:
     if is_live(uri):
         options = LiveOptions()
         return LiveSource(uri, probe(uri, options), options=options, threads=threads)
-    return VideoFile(uri, threads=threads)
+    return VideoFile(uri, threads=threads, decoder=decoder)
 
 
 def expand_sources(arguments: Iterable[str], *, left_out: list[str] | None = None) -> list[str]:

@@ -24,13 +24,13 @@ from stream.errors import ChannelTimeout, PeerGone, StreamError
 from stream.frame import Holder
 from stream.page import StagePage
 from stream.pool import BufferPool
+from stream.ports import Ports
 from stream.redact import scrubbed
 from stream.slot import Slot
+from stream.views import ViewReceiver, ViewSender
 
 IDLE_S = 1.0
 """A waiting stage wakes up this often to say how much processor time and memory it uses."""
-SEND_S = 10.0
-"""Room for a message: there always is some, as there are fewer slots than a socket holds."""
 _FAULT_EXIT_CODE = 4
 
 
@@ -40,6 +40,7 @@ class StageSetup:
 
     label: str
     holder: Holder
+    """Whose mark its slots bear; FREE for a viewer, which has none of the line's slots."""
     body: Callable[[Stage, Any], None]
     settings: Any
     """What the body needs; one of the ``*Settings`` classes."""
@@ -49,11 +50,21 @@ class StageSetup:
     control: ControlEnd
     pools: tuple[BufferPool, ...]
     inputs: tuple[Receiver, ...] = ()
+    """From the stage before; capture's gives free slots."""
     outputs: tuple[Sender, ...] = ()
-    credit_in: Receiver | None = None
-    """Where capture gets free slots from."""
-    credit_out: Sender | None = None
-    """Where the sink returns free slots to."""
+    """To the stage after; the sink's takes free slots back."""
+    generations: tuple[int, ...] = ()
+    """Of the outputs."""
+    free_slots: tuple[int, ...] = ()
+    """That capture begins with."""
+    shown: tuple[ViewSender, ...] = ()
+    """Viewers that the sink shows each frame to."""
+    views: tuple[ViewReceiver, ...] = ()
+    """Where a viewer gets its frames from, one a source."""
+    is_awaiting: bool = False
+    """Whether a neighbour that dies is started anew, so that it is waited for."""
+    start_count: int = 1
+    """Counts the processes that this stage has had, this one included."""
     saves_on_parent_death: bool = False
     """Whether the stage holds something worth saving, as a recording is."""
 
@@ -68,6 +79,11 @@ class Stage:
         self.control = setup.control
         self.ends: dict[int, Message] = {}
         """Per input, the END that came in; made up with ``is_error`` if the giver is gone."""
+        self.is_going = False
+        """Whether the supervisor said go."""
+        self.is_draining = False
+        """Whether the supervisor wants the source to end here."""
+        self.ports = Ports(setup)
         self._facts: dict[str, Any] = {}
         self._is_ended = [False] * len(setup.outputs)
 
@@ -90,31 +106,43 @@ class Stage:
         """Add ``facts`` to the stage's last word."""
         self._facts.update(facts)
 
-    def receive(self, lane: int, timeout_s: float) -> Message | None:
-        """Returns the next message of input ``lane``, None when time is up.
-
-        A giver that is gone reads as an END with an error, so its receivers end in good order.
-        """
+    def attend(self) -> None:
+        """Do what the supervisor asks for. Not while a slot is being worked on."""
+        self.page.turn()
         try:
-            message = self.setup.inputs[lane].receive(timeout_s)
-        except ChannelTimeout:
-            self.page.sample_usage(time.monotonic_ns())
-            return None
+            while (message := self.control.receive()) is not None:
+                self._obey(message)
         except PeerGone:
-            cause = f"{self.setup.label}: the stage before it is gone"
-            message = Message(Kind.END, cause=cause, is_error=True)
-        if message.kind == Kind.END:
+            self.ports.ignore(self.control)
+
+    def wait(self, timeout_s: float) -> None:
+        """Wait until something comes in or the supervisor says something, and attend to it."""
+        self.ports.wait(timeout_s)
+        self.attend()
+        self.page.sample_usage(time.monotonic_ns())
+
+    def receive(self, lane: int) -> Message | None:
+        """Returns what has come in on ``lane``, None where there is nothing now.
+
+        A giver that is gone for good reads as an END with an error, so its receivers end in good
+        order.
+        """
+        message = self.ports.receive(lane)
+        if message is not None and message.kind == Kind.END:
             self.ends[lane] = message
         return message
 
     def slots(self) -> Iterator[Slot]:
         """Yields the slots of the only input until its END, each taken and marked as in work."""
-        while (message := self.receive(0, IDLE_S)) is None or message.kind != Kind.END:
-            if message is not None:
-                slot = self.setup.pools[0].slot(message.slot)
-                self.take(slot, time.monotonic_ns())
-                self.page.begin(slot.header.sequence, slot.header.taken_ns[self.setup.holder - 1])
-                yield slot
+        while (message := self.receive(0)) is None or message.kind != Kind.END:
+            if message is None:
+                self.wait(IDLE_S)
+                continue
+            slot = self.setup.pools[0].slot(message.slot)
+            self.take(slot, time.monotonic_ns())
+            self.page.begin(slot.header.sequence, slot.header.taken_ns[self.setup.holder - 1])
+            yield slot
+            self.attend()
 
     def take(self, slot: Slot, now_ns: int) -> None:
         """Stamp ``slot`` as taken and count how long it lay ready."""
@@ -124,7 +152,7 @@ class Stage:
         self.page.count_taken()
 
     def give(self, slot: Slot, lane: int = 0, *, work_ns: int | None = None) -> None:
-        """Give ``slot`` to the next stage.
+        """Give ``slot`` to the next stage, or keep it for the one that is started in its place.
 
         Args:
             slot: Not touched by this stage any more.
@@ -132,14 +160,14 @@ class Stage:
             work_ns: The frame's share of the work; since it was taken, where None.
 
         Raises:
-            PeerGone: The next stage is gone; the slot stays marked as held by it.
+            PeerGone: The next stage is gone for good; the slot stays marked as held by it.
         """
         now_ns = self.stamp(slot, work_ns)
-        slot.header.holder = self.setup.holder + 1
+        self.ports.mark(slot, lane, self.setup.holder + 1)
         self.page.count_given()
         self.page.rest(now_ns)
         message = Message(Kind.FRAME, slot.index, slot.header.sequence, slot.header.source_id)
-        self.setup.outputs[lane].send(message, SEND_S)
+        self.ports.send(lane, message)
 
     def stamp(self, slot: Slot, work_ns: int | None = None) -> int:
         """Stamp ``slot`` as finished here, count its times and return the moment in ns."""
@@ -164,7 +192,7 @@ class Stage:
         source_id = self.setup.source_ids[lane]
         end = Message(Kind.END, 0, captured, source_id, cause, is_error)
         try:
-            self.setup.outputs[lane].send(end, SEND_S)
+            self.ports.send(lane, end)
         except (PeerGone, ChannelTimeout):
             # The next stage is gone or hangs; the supervisor sees that by itself.
             return
@@ -176,11 +204,18 @@ class Stage:
 
     def finish(self, word: ControlMessage) -> None:
         """End what is not ended yet and say the last word."""
-        for lane in range(len(self._is_ended)):
-            if word.word == "done":
-                self.pass_end_on(lane)
-            else:
-                self.end(lane, cause=word.text, is_error=True)
+        # Whoever comes after waits for the next process, as it does where this one is killed.
+        is_fault = word.word == "failed" and word.exit_code == _FAULT_EXIT_CODE
+        is_replaced = is_fault and self.ports.is_awaiting
+        if self.setup.holder not in (Holder.SINK, Holder.FREE):
+            for lane in range(len(self._is_ended)):
+                if word.word == "done":
+                    self.pass_end_on(lane)
+                elif not is_replaced:
+                    self.end(lane, cause=word.text, is_error=True)
+            # What a neighbour could not take yet must not end with this process.
+            while word.word == "done" and self.ports.has_unsent:
+                self.wait(IDLE_S)
         now_ns = time.monotonic_ns()
         self.page.rest(now_ns)
         self.page.sample_usage(now_ns, is_due=True)
@@ -188,15 +223,26 @@ class Stage:
 
     def close(self) -> None:
         """Close this process's ends of all channels."""
-        setup = self.setup
-        for end in (*setup.inputs, *setup.outputs, setup.credit_in, setup.credit_out):
-            if end is not None:
-                end.close()
+        self.ports.close()
         self.control.close()
 
     def last_word(self) -> ControlMessage:
         """Returns the word of a body that returned."""
         return ControlMessage("done", facts=self._facts)
+
+    def _obey(self, message: ControlMessage) -> None:
+        match message.word:
+            case "go":
+                self.is_going = True
+            case "drain":
+                self.is_draining = True
+            case "abandon":
+                self.ports.abandon()
+            case "free":
+                self.ports.put_back(message.facts["slots"])
+            case "join":
+                held = self.ports.join(message)
+                self.control.send(ControlMessage("joined", facts={**message.facts, "held": held}))
 
 
 def run_stage(setup: StageSetup) -> None:

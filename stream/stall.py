@@ -17,6 +17,30 @@ class Stall:
     text: str
 
 
+class HangWatch:
+    """Watches each stage by itself. One that lives works, or looks for work every second or so."""
+
+    def __init__(self, limit_s: float) -> None:
+        """Call a stage hung after ``limit_s`` without a sign of life, or at one item."""
+        self._limit_s = limit_s
+        self._seen: dict[tuple[str, int], tuple[tuple[int, ...], float]] = {}
+
+    def look(self, subject: Subject, now_s: float) -> str | None:
+        """Returns what is wrong with a stage whose process is ready; None while all is well."""
+        page = subject.page
+        busy = page.busy_on()
+        signs = (page.taken, page.given, page.turns, busy[1] if busy else 0)
+        key = (subject.label, subject.pid)
+        before, since_s = self._seen.get(key, ((), now_s))
+        if signs != before:
+            self._seen[key] = (signs, now_s)
+            return None
+        if now_s - since_s < self._limit_s:
+            return None
+        what = "no sign of life" if busy is None else f"at work on item {busy[0]}"
+        return f"{subject.label}: {what} for over {self._limit_s:.0f} s; it is ended."
+
+
 class StallWatch:
     """Watches the stages' counts. A stage without input is not stalled; a line at rest is.
 

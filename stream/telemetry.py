@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stream.frame import Holder
+from stream.frame import LINE_KINDS, Holder
 from stream.histogram import BUCKET_COUNT, Histogram, at_most, percentiles_ns, sum_s
 from stream.outcome import (
     Durations,
@@ -17,7 +17,10 @@ from stream.outcome import (
     Percentiles,
     RunState,
     Snapshot,
+    SourceFigures,
+    SourceState,
     StageFigures,
+    StageState,
 )
 from stream.page import StagePage
 from stream.pool import BufferPool
@@ -26,25 +29,43 @@ from stream.slot import Slot
 _RATE_WINDOWS_S = (1.0, 10.0)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Subject:
-    """A stage to be read."""
+    """A stage to be read. Its supervisor keeps the last fields."""
 
     label: str
     holder: Holder
     source_ids: tuple[int, ...]
     pid: int
     page: StagePage
+    kind: str = ""
+    """The holder's name where empty."""
+    state: StageState = "running"
+    restarts: int = 0
+    lost: int = 0
+    """Frames that were lost with its processes."""
 
 
 class Telemetry:
     """Reads all pages of one run."""
 
     def __init__(
-        self, subjects: Sequence[Subject], pools: Sequence[BufferPool], frame_total: int | None
+        self,
+        subjects: Sequence[Subject],
+        pools: Sequence[BufferPool],
+        frame_total: int | None,
+        names: Sequence[str] = (),
     ) -> None:
-        """Read ``subjects``, whose frames lie in ``pools``, by source id."""
+        """Read ``subjects``, whose frames lie in ``pools``.
+
+        Args:
+            subjects: In the frames' way, then the viewers.
+            pools: By source id.
+            frame_total: Frames to be expected; None where unknown.
+            names: Of the sources, by source id; without passwords.
+        """
         self._subjects = list(subjects)
+        self._names = list(names) or [f"source {number}" for number in range(len(pools))]
         self._pools = list(pools)
         self._frame_total = frame_total
         self._samples: deque[tuple[float, list[int]]] = deque()
@@ -66,9 +87,9 @@ class Telemetry:
         """Returns where the captured frames are. Exact once nothing runs any more."""
         dropped: Counter[str] = Counter()
         for subject in self._subjects:
-            dropped.update(subject.page.dropped())
+            dropped.update(_dropped(subject))
         return FrameTally(
-            captured=sum(self._captured(page) for page in self._pages(Holder.CAPTURE)),
+            captured=sum(page.captured for page in self._pages(Holder.CAPTURE)),
             delivered=sum(page.given for page in self._pages(Holder.SINK)),
             dropped=dict(dropped),
             in_flight=len(self.in_flight()),
@@ -114,6 +135,10 @@ class Telemetry:
             latency_ms=_percentiles([page.total for page in self._pages(Holder.SINK)]),
             bottleneck=_bottleneck(stages),
             stages=stages,
+            sources=tuple(
+                self._source_figures(source_id, stages, now_s)
+                for source_id in range(len(self._pools))
+            ),
             batch_sizes=dict(sorted(batch_sizes.items())),
             engine=self.engine,
             pool_bytes=sum(pool.byte_count for pool in self._pools),
@@ -126,7 +151,9 @@ class Telemetry:
         rate_1s, rate_10s = (self._rate(index, window_s) for window_s in _RATE_WINDOWS_S)
         return StageFigures(
             name=subject.label,
-            kind=subject.holder.name.lower(),
+            kind=subject.kind or subject.holder.name.lower(),
+            state=subject.state,
+            restarts=subject.restarts,
             source_id=subject.source_ids[0] if _is_alone(subject) else None,
             pid=subject.pid,
             in_count=page.taken,
@@ -143,14 +170,57 @@ class Telemetry:
             start_cpu_s=page.start_cpu_s,
             rss_bytes=page.rss_bytes,
             rss_peak_bytes=page.rss_peak_bytes,
-            dropped={str(cause): count for cause, count in page.dropped().items()},
+            dropped=_dropped(subject),
             wait=_durations(page.wait),
             work=_durations(page.work),
             total=_durations(page.total),
         )
 
+    def _source_figures(
+        self, source_id: int, stages: Sequence[StageFigures], now_s: float
+    ) -> SourceFigures:
+        of_source = [s for s in self._subjects if source_id in s.source_ids]
+        capture = self._page(Holder.CAPTURE, source_id)
+        sink = self._page(Holder.SINK, source_id)
+        sink_figures = stages[next(i for i, s in enumerate(self._subjects) if s.page is sink)]
+        dropped: Counter[str] = Counter()
+        for subject in of_source:
+            if _is_alone(subject):
+                dropped.update(_dropped(subject))
+        state, silent_s = self._state_of(source_id, now_s)
+        layout = self._pools[source_id].layout
+        return SourceFigures(
+            source_id=source_id,
+            name=self._names[source_id],
+            state=state,
+            lost_s=silent_s if state == "lost" else None,
+            width=layout.width,
+            height=layout.height,
+            captured=capture.captured,
+            delivered=sink.given,
+            dropped=dict(dropped),
+            fps_1s=sink_figures.fps_1s,
+            fps_10s=sink_figures.fps_10s,
+            latency_ms=_percentiles([sink.total]),
+        )
+
+    def _state_of(self, source_id: int, now_s: float) -> tuple[SourceState, float | None]:
+        """Returns how a source is, and how long ago its last frame came."""
+        subject = next(
+            s for s in self._subjects if s.holder == Holder.CAPTURE and source_id in s.source_ids
+        )
+        page = subject.page
+        last, lost_ns = page.last_frame, page.lost_since_ns
+        since_ns = last[0] if last is not None else lost_ns
+        silent_s = None if since_ns is None else max(0.0, now_s - since_ns / 1e9)
+        if subject.state in ("stopped", "failed"):
+            return "ended", silent_s
+        if lost_ns is not None or subject.state in ("restarting", "stalled"):
+            return "lost", silent_s
+        return ("starting" if last is None else "running"), silent_s
+
     def _queue_depth(self, subject: Subject, *, is_busy: bool) -> int:
-        if subject.holder == Holder.CAPTURE:
+        if subject.holder in (Holder.CAPTURE, Holder.FREE):
             return 0
         held = sum(
             slot.header.holder == subject.holder
@@ -168,12 +238,6 @@ class Telemetry:
             for subject in self._subjects
             if subject.holder == holder and source_id in subject.source_ids
         )
-
-    @staticmethod
-    def _captured(page: StagePage) -> int:
-        # A frame counts as captured when its fate is known: in a slot, or left out. Both are one
-        # store, so the sum holds at any moment at which capture may be killed.
-        return page.given + sum(page.dropped().values())
 
     def _wall_s(self, now_s: float) -> float:
         if self._began_s is None:
@@ -196,12 +260,20 @@ class Telemetry:
         return (counts[index] - before[index]) / elapsed_s if elapsed_s > 0 else 0.0
 
 
+def _dropped(subject: Subject) -> dict[str, int]:
+    dropped: Counter[str] = Counter(subject.page.dropped())
+    if subject.lost:
+        dropped["worker_restart"] += subject.lost
+    return dict(dropped)
+
+
 def _is_alone(subject: Subject) -> bool:
-    return subject.holder != Holder.INFER and len(subject.source_ids) == 1
+    return subject.holder not in (Holder.INFER, Holder.FREE) and len(subject.source_ids) == 1
 
 
 def _bottleneck(stages: Sequence[StageFigures]) -> str | None:
-    busiest = max(stages, key=lambda stage: stage.busy)
+    in_line = [stage for stage in stages if stage.kind in LINE_KINDS]
+    busiest = max(in_line, key=lambda stage: stage.busy)
     return busiest.name if busiest.busy > 0 else None
 
 

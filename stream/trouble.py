@@ -116,8 +116,11 @@ _ANSWERS = (
 def _late(uri: str, address: Address, timeout_s: float) -> Trouble:
     """Tell a host that is off from a server that is there and says nothing."""
     host = _host_of(address)
+    parts = urlsplit(address.opened)
+    if parts.scheme in ("udp", "rtp"):
+        found = f"nothing came to {host} within {timeout_s:g} s"
+        return Trouble("silent", uri, found, "start the sender, or check the port")
     with suppress(OSError):
-        parts = urlsplit(address.opened)
         port = parts.port or DEFAULT_PORTS.get(parts.scheme, 0)
         with socket.create_connection((parts.hostname or "", port), _KNOCK_S):
             return Trouble(

@@ -102,8 +102,7 @@ class Verdict:
             for worker in self.workers
             if worker.row.holder == Holder.SINK and worker.last_word is None
             for source_id in worker.source_ids
-            for path in (plan.outputs[source_id], plan.results[source_id])
-            if path is not None
+            for path in plan.destinations[source_id].files
         ]
         return [line for path in paths if (line := salvage(path)) is not None]
 
@@ -153,5 +152,6 @@ class Verdict:
 
 
 def _written(plan: Plan) -> tuple[str, ...]:
-    paths = (*plan.outputs, *plan.results)
-    return tuple(path for path in paths if path is not None and Path(path).is_file())
+    paths = [path for of in plan.destinations for path in of.videos]
+    paths += [path for of in plan.destinations for path in of.results]
+    return tuple(path for path in paths if Path(path).is_file())

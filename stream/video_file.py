@@ -13,6 +13,7 @@ from typing import cast
 
 import av.error
 from av.codec.context import ThreadType
+from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Disposition
@@ -37,28 +38,54 @@ from stream.stream_facts import (
 from stream.timeline import Timeline
 
 _DEFAULT_RATE_HZ = Fraction(25)
+_DEVICE_FORMATS = frozenset({"nv12", "p010le", "p016le", "nv16", "nv24"})
+"""Of frames that were fetched from a device; decoders on the processor make none of these."""
 _HDR_TRANSFERS = frozenset({ColorTrc.SMPTE2084, ColorTrc.ARIB_STD_B67})
 
 
 class VideoFile:
     """A ``Source`` over the best video stream of a file."""
 
-    def __init__(self, uri: str, *, threads: int) -> None:
-        """Open ``uri`` and decode its first frame with ``threads`` threads.
+    def __init__(self, uri: str, *, threads: int, decoder: str | None = None) -> None:
+        """Open ``uri`` and decode its first frame.
+
+        Args:
+            uri: The file.
+            threads: For decoding, at least 1.
+            decoder: Device that decodes, as FFmpeg names it; None for the processor, which also
+                takes over where the device does not take the file.
 
         Raises:
             SourceError: It cannot be opened, or holds no frame that can be decoded.
         """
         self._uri = uri
-        self._failure: str | None = None
         self._error: SourceProblem | None = None
-        self._container = open_media(uri)
+        self._refused_by = ""
+        try:
+            self._begin(threads, decoder)
+        except SourceError:
+            if decoder is None:
+                raise
+            self._begin(threads, None)
+        if decoder is not None and self.decoder is None:
+            self._refused_by = decoder
+
+    def _begin(self, threads: int, decoder: str | None) -> None:
+        uri = self._uri
+        self._failure: str | None = None
+        device = None if decoder is None else HWAccel(decoder, allow_software_fallback=True)
+        self._container = open_media(uri, device)
         try:
             self._stream = _video_stream(self._container, uri)
-            self._stream.codec_context.thread_count = threads
-            self._stream.codec_context.thread_type = ThreadType.AUTO
+            context = self._stream.codec_context
+            context.thread_count = threads
+            context.thread_type = ThreadType.AUTO
             self._decoded = self._decode()
             self._first = self._first_frame()
+            # FFmpeg falls back to the processor by itself, and tells by the kind of its frames.
+            is_fetched = context.is_hwaccel and self._first.format.name in _DEVICE_FORMATS
+            self.decoder = decoder if is_fetched else None
+            """The device that decodes; None where the processor does."""
             self._describe(self._first, threads)
         except BaseException:
             self._container.close()
@@ -74,7 +101,8 @@ class VideoFile:
         """What the user should know, what came up while reading included."""
         count = self._damaged_count
         damaged = (f"{count} of the frames damaged, but shown",) if count else ()
-        found = (*self._timeline.warnings(), *damaged)
+        refused = (f"decoded by the processor, as {self._refused_by} does not take it",)
+        found = (*self._timeline.warnings(), *damaged, *(refused if self._refused_by else ()))
         return (*self.info.warnings, *(f"{self._uri}: {text}." for text in found))
 
     def frames(self) -> Iterator[DecodedFrame]:

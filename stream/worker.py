@@ -7,56 +7,39 @@ import os
 import signal
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
 
 from stream.control import ControlEnd, ControlMessage, open_control
 from stream.errors import PeerGone
-from stream.page import StagePage
-from stream.plan import Plan
-from stream.pool import BufferPool
 from stream.stages import StageSetup, run_stage
-from stream.topology import Station
+from stream.topology import StageRow
 
 _SIGNALS = {signal.SIGINT, signal.SIGTERM}
 _LAST_WORDS = ("done", "failed", "cut_off")
+_USERS_EXIT_CODES = (2, 3)
 
 
 class Worker:
-    """A stage's process. Its page stays readable after its end."""
+    """A stage's process."""
 
-    def __init__(self, station: Station, plan: Plan, pools: list[BufferPool]) -> None:
-        """Start the process; the station's ends are closed here once it has its own.
+    def __init__(self, row: StageRow, make_setup: Callable[[ControlEnd], StageSetup]) -> None:
+        """Start the process.
 
         Args:
-            station: Which stage, and its ends of the channels.
-            plan: What it is to do.
-            pools: By source id.
+            row: Which kind of stage.
+            make_setup: Returns what the process is started with, given its end of the control.
         """
-        self.row = station.row
-        self.label = station.label
-        self.source_ids = station.source_ids
-        self.page = StagePage.create()
+        self.control, theirs = open_control()
+        setup = make_setup(theirs)
+        self.row = row
+        self.label = setup.label
+        self.source_ids = setup.source_ids
+        self.page = setup.page
         self.is_ready = False
         self.last_word: ControlMessage | None = None
         self.is_alive = True
-        self.control, theirs = open_control()
-        setup = StageSetup(
-            label=station.label,
-            holder=station.row.holder,
-            body=station.row.body,
-            settings=plan.settings(station.row.kind, station.source_ids),
-            source_ids=station.source_ids,
-            page=self.page,
-            control=theirs,
-            pools=tuple(pools[source_id] for source_id in station.source_ids),
-            inputs=station.inputs,
-            outputs=station.outputs,
-            credit_in=station.credit_in,
-            credit_out=station.credit_out,
-            saves_on_parent_death=station.row.saves_on_parent_death,
-        )
         self._start(setup, theirs)
 
     def _start(self, setup: StageSetup, theirs: ControlEnd) -> None:
@@ -83,6 +66,17 @@ class Worker:
     def is_finished(self) -> bool:
         """Whether the stage's work is over: it said its last word, or its process is gone."""
         return self.last_word is not None or not self.is_alive
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the stage came to its end as it should."""
+        return self.last_word is not None and self.last_word.word == "done"
+
+    @property
+    def has_left(self) -> bool:
+        """Whether the stage is not started anew: it is done, or its source cannot be read."""
+        word = self.last_word
+        return word is not None and (word.word == "done" or word.exit_code in _USERS_EXIT_CODES)
 
     def hear(self) -> list[ControlMessage]:
         """Returns what the stage said since the last call."""
@@ -124,7 +118,6 @@ class Worker:
     def close(self) -> None:
         """Release what belongs to the process; it has ended."""
         self.control.close()
-        self.page.close()
         self._process.close()
 
 

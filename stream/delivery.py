@@ -1,0 +1,158 @@
+"""Where frames and results go, as typed: what ``-o`` and ``--results`` name, without opening it.
+
+The form alone decides the kind: ``window:`` and ``null:`` are words, ``http://`` serves and
+``rtsp://`` sends, a suffix tells a file's kind, and a folder is one that is there.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from stream.errors import OutputError
+from stream.options import NULL_OUTPUT
+from stream.output import CONTAINERS
+from stream.redact import shown
+
+DeliveryKind = Literal[
+    "null", "window", "video", "folder", "hls", "results", "page", "publish", "rtsp_server",
+    "results_endpoint",
+]  # fmt: skip
+
+RESULTS_SUFFIX = ".ndjson"
+HLS_SUFFIX = ".m3u8"
+PUBLISH_SCHEMES = ("rtsp", "rtmp", "udp")
+ENDPOINT_SCHEMES = ("tcp", "ipc")
+KNOWN_OUTPUTS = (
+    f"FILE{' or FILE'.join(sorted(CONTAINERS, reverse=True))}, a folder that is there, "
+    f"FILE{RESULTS_SUFFIX}, NAME{HLS_SUFFIX}, window:, http://HOST:PORT, rtsp://, rtmp:// or "
+    f"udp://, rtsp-server://HOST:PORT/NAME, or {NULL_OUTPUT}"
+)
+"""What ``-o`` takes, for messages."""
+KNOWN_RESULTS = f"FILE{RESULTS_SUFFIX}, a folder that is there, tcp://HOST:PORT or ipc:///PATH"
+"""What ``--results`` takes, for messages."""
+
+_WORDS: dict[str, DeliveryKind] = {NULL_OUTPUT: "null", "window:": "window"}
+_SCHEMES: dict[str, DeliveryKind] = {
+    "http": "page",
+    "rtsp-server": "rtsp_server",
+    **dict.fromkeys(PUBLISH_SCHEMES, "publish"),
+}
+_SUFFIXES: dict[str, DeliveryKind] = {
+    RESULTS_SUFFIX: "results",
+    HLS_SUFFIX: "hls",
+    **dict.fromkeys(CONTAINERS, "video"),
+}
+_SHARED: frozenset[DeliveryKind] = frozenset(
+    ("null", "window", "folder", "page", "rtsp_server", "results_endpoint")
+)
+_SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):(//)?", re.IGNORECASE)
+_ENCRYPTED = {"https": "http", "rtsps": "rtsp", "rtmps": "rtmp"}
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One place that frames or results go to."""
+
+    kind: DeliveryKind
+    text: str
+    """As typed; to be shown through ``shown`` alone, as an address may hold a password."""
+
+    @property
+    def path(self) -> Path:
+        """The file or folder, for the kinds that are one."""
+        return Path(self.text)
+
+    @property
+    def address(self) -> str:
+        """What follows the scheme of an address: ``HOST:PORT`` of a page."""
+        return self.text.partition("://")[2].rstrip("/")
+
+    @property
+    def shown(self) -> str:
+        """As it may be shown to anybody."""
+        return shown(self.text)
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether several sources can go there together."""
+        return self.kind in _SHARED
+
+
+def parse_delivery(text: str) -> Delivery:
+    """Returns what one ``-o`` names. Looks whether a folder is there, and opens nothing.
+
+    Raises:
+        OutputError: It is of no kind that frames can go to; the text lists the kinds there are.
+    """
+    kind = _WORDS.get(text) or _kind_of_address(text) or _kind_of_path(text)
+    return Delivery(kind, text)
+
+
+def parse_results(text: str) -> Delivery:
+    """Returns what one ``--results`` names: ``results``, ``folder`` or ``results_endpoint``.
+
+    Raises:
+        OutputError: Results cannot go there; the text lists what they can go to.
+    """
+    match = _SCHEME.match(text)
+    if match is not None and match[1].lower() in ENDPOINT_SCHEMES and match[2]:
+        return Delivery("results_endpoint", text)
+    if match is not None and (match[2] or text in _WORDS):
+        raise OutputError(f"{shown(text)}: no place for results; use {KNOWN_RESULTS}.")
+    if not text:
+        raise OutputError(f"'': an empty name for results; use {KNOWN_RESULTS}.")
+    if Path(text).is_dir():
+        return Delivery("folder", text)
+    if _SUFFIXES.get(Path(text).suffix.lower(), "results") != "results":
+        raise OutputError(f"{text}: a video's name; results need {KNOWN_RESULTS}.")
+    return Delivery("results", text)
+
+
+def _kind_of_address(text: str) -> DeliveryKind | None:
+    """Returns the kind that a scheme decides; None where ``text`` has no scheme."""
+    match = _SCHEME.match(text)
+    if match is None or (not match[2] and text != match[0]):
+        return None  # a colon inside a file's name
+    scheme = match[1].lower()
+    if match[2] and scheme in _SCHEMES:
+        if not text[match.end() :]:
+            raise OutputError(f"{text}: no address follows; use {KNOWN_OUTPUTS}.")
+        return _SCHEMES[scheme]
+    raise OutputError(f"{shown(text)}: {_no_such_scheme(scheme, is_address=bool(match[2]))}")
+
+
+def _no_such_scheme(scheme: str, *, is_address: bool) -> str:
+    """Returns what is wrong with an unknown scheme, and what would be right."""
+    if is_address and scheme in _ENCRYPTED:
+        plain = _ENCRYPTED[scheme]
+        return f"{scheme} is not spoken here; use {plain}://, or put a proxy before it."
+    if is_address and scheme in ENDPOINT_SCHEMES:
+        return "frames cannot go there, but results can: --results."
+    known = list(_SCHEMES) if is_address else [word.rstrip(":") for word in _WORDS]
+    near = difflib.get_close_matches(scheme, known, n=1, cutoff=0.6)
+    if near:
+        return f"did you mean {near[0]}:{'//' if is_address else ''}?"
+    return f"frames cannot go there; use {KNOWN_OUTPUTS}."
+
+
+def _kind_of_path(text: str) -> DeliveryKind:
+    if not text:
+        raise OutputError(f"'': an empty name for an output; use {KNOWN_OUTPUTS}.")
+    path = Path(text)
+    if path.is_dir():
+        return "folder"
+    kind = _SUFFIXES.get(path.suffix.lower())
+    if kind is not None:
+        return kind
+    if f"{text}:" in _WORDS:
+        raise OutputError(f"{text}: no folder of that name is there; did you mean {text}:?")
+    if text.endswith("/") or not path.suffix:
+        raise OutputError(
+            f"{text}: no folder of that name is there, and a file needs a suffix; make the folder "
+            f"first (mkdir -p {text}), or use {KNOWN_OUTPUTS}."
+        )
+    raise OutputError(f"{text}: the name ends in {path.suffix!r}; use {KNOWN_OUTPUTS}.")
