@@ -1,82 +1,21 @@
-"""The SSD augmentation set: one window onto the picture, a mirror, and changes of light.
-
-Zooming out and cropping are both the choice of a rectangle: larger than the picture, or smaller.
-So the picture and its masks are resampled once, whatever was drawn.
-"""
+"""Training samples: the SSD augmentation set, and on request mosaics and pasted objects."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from train.augment_options import AugmentOptions
 from train.coco import LabelledImage
+from train.scene import Scene, boxes_of, join, paste, see
+from train.window import Window, choose_window
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AugmentOptions:
-    """How strongly pictures are changed; the defaults are YOLACT's.
-
-    Attributes:
-        expand_probability: Of a zoom out.
-        expand_max: The largest canvas, in sides of the picture.
-        crop_probability: Of a crop.
-        crop_min: The smallest crop, as a share of each side.
-        mirror_probability: Of a left-right flip.
-        brightness: Largest shift, in grey levels.
-        contrast: Largest factor; the smallest is as far below 1 as this is above.
-        saturation: Likewise.
-        hue_deg: Largest turn of the hue.
-        min_box_px: Objects smaller than this in the input, either way, are not taught.
-    """
-
-    expand_probability: float = 0.5
-    expand_max: float = 4.0
-    crop_probability: float = 5 / 6
-    crop_min: float = 0.3
-    mirror_probability: float = 0.5
-    brightness: float = 32.0
-    contrast: float = 1.5
-    saturation: float = 1.5
-    hue_deg: float = 18.0
-    min_box_px: float = 3.0
-
-
-NO_AUGMENTATION = AugmentOptions(
-    expand_probability=0.0,
-    crop_probability=0.0,
-    mirror_probability=0.0,
-    brightness=0.0,
-    contrast=1.0,
-    saturation=1.0,
-    hue_deg=0.0,
-)
-
-_MIN_VISIBLE_PX = 1e-3
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """A rectangle in pixels of the picture that becomes the network's input; may reach outside."""
-
-    left: float
-    top: float
-    width: float
-    height: float
-    is_mirrored: bool = False
-
-    def to_input(self, boxes_xyxy_src: NDArray[np.float64], size: int) -> NDArray[np.float64]:
-        """Return (N, 4) boxes in input pixels, clipped to the input."""
-        offset = np.array([self.left, self.top, self.left, self.top])
-        scale = np.array([size / self.width, size / self.height] * 2)
-        boxes: NDArray[np.float64] = np.clip((boxes_xyxy_src - offset) * scale, 0, size)
-        if self.is_mirrored:
-            boxes = np.stack(
-                [size - boxes[:, 2], boxes[:, 1], size - boxes[:, 0], boxes[:, 3]], axis=1
-            )
-        return boxes
+TILE_SHARE_MIN = 0.3
+"""The smallest tile of a mosaic, as a share of each side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +44,39 @@ class Sample:
     is_exhaustive: bool
 
 
+class Partners:
+    """The other pictures that a mosaic or a pasted object may come from.
+
+    Args:
+        images: The whole training set.
+    """
+
+    def __init__(self, images: Sequence[LabelledImage]) -> None:
+        # One picture with unlabelled objects would spoil the background of a whole mosaic, so
+        # such pictures are joined with each other.
+        self._alike = {
+            is_exhaustive: [image for image in images if image.is_exhaustive == is_exhaustive]
+            for is_exhaustive in (True, False)
+        }
+        self._with_masks = [
+            image
+            for image in images
+            if any(a.rle is not None and not a.is_crowd for a in image.annotations)
+        ]
+
+    def alike(
+        self, labelled: LabelledImage, count: int, random: np.random.Generator
+    ) -> list[LabelledImage]:
+        """Draw pictures that are labelled as exhaustively as this one."""
+        others = self._alike[labelled.is_exhaustive]
+        return [others[int(row)] for row in random.integers(len(others), size=count)]
+
+    def with_masks(self, random: np.random.Generator) -> LabelledImage | None:
+        """Draw a picture that has masks; None where no picture has."""
+        others = self._with_masks
+        return others[int(random.integers(len(others)))] if others else None
+
+
 def make_sample(
     labelled: LabelledImage,
     *,
@@ -113,6 +85,7 @@ def make_sample(
     options: AugmentOptions,
     fill_rgb: tuple[float, float, float],
     random: np.random.Generator,
+    partners: Partners | None = None,
 ) -> Sample:
     """Read a picture and its truth and change both alike.
 
@@ -120,107 +93,83 @@ def make_sample(
         input_size: S, in pixels.
         mask_size: Side of the returned masks, in pixels.
         fill_rgb: What fills a zoomed-out canvas.
+        partners: Needed for mosaics and pasted objects.
     """
-    image = labelled.read()
-    boxes = boxes_of(labelled)
-    is_crowd = np.array([a.is_crowd for a in labelled.annotations], bool)
-    window = choose_window(
-        labelled.width, labelled.height, boxes[~is_crowd], options=options, random=random
-    )
-    pixels = render(image, window, input_size, fill_rgb)
-    return _with_truth(
-        labelled,
-        change_light(pixels, options=options, random=random),
-        boxes,
-        window,
-        mask_size,
-        options.min_box_px,
-    )
+    view = _View(input_size, fill_rgb, options, random)
+    # Nothing is drawn for what is not asked for, so that a run's draws do not depend on it.
+    if partners and options.mosaic_probability and random.random() < options.mosaic_probability:
+        scene = view.mosaic([labelled, *partners.alike(labelled, 3, random)])
+    else:
+        scene = view.whole(labelled)
+    if (
+        partners
+        and options.copy_paste_probability
+        and random.random() < options.copy_paste_probability
+    ):
+        source = partners.with_masks(random)
+        scene = scene if source is None else view.with_pasted(scene, source)
+    scene = replace(scene, image=change_light(scene.image, options=options, random=random))
+    return _to_sample(scene, mask_size, options.min_box_px)
 
 
-def boxes_of(labelled: LabelledImage) -> NDArray[np.float64]:
-    """Return the (N, 4) corner boxes of all annotations, in pixels of the picture."""
-    xywh = np.array([a.box_xywh_src for a in labelled.annotations], np.float64).reshape(-1, 4)
-    return np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], axis=1)
+@dataclass(frozen=True, slots=True)
+class _View:
+    """The draws that make a scene of ``size`` x ``size`` pixels."""
 
+    size: int
+    fill_rgb: tuple[float, float, float]
+    options: AugmentOptions
+    random: np.random.Generator
 
-def choose_window(
-    width: int,
-    height: int,
-    boxes_xyxy_src: NDArray[np.float64],
-    *,
-    options: AugmentOptions,
-    random: np.random.Generator,
-) -> Window:
-    """Draw the part of the picture, or the canvas around it, that is shown.
+    def whole(self, labelled: LabelledImage) -> Scene:
+        """Show a picture through a window."""
+        window = self._window(labelled, self.options)
+        return see(labelled, window, self.size, self.size, self.fill_rgb)
 
-    Source:
-        SSD, section 2.2, in YOLACT's form. The overlap that SSD demands of a crop is left out: the
-        released code's test never rejects, and its author reports that one that does halves the AP.
-    """
-    view = Window(0.0, 0.0, float(width), float(height))
-    if random.random() < options.expand_probability:
-        ratio = random.uniform(1, options.expand_max)
-        left = random.uniform(0, width * ratio - width)
-        top = random.uniform(0, height * ratio - height)
-        view = Window(-left, -top, width * ratio, height * ratio)
-    if random.random() < options.crop_probability:
-        view = _crop(view, boxes_xyxy_src, options.crop_min, random)
-    is_mirrored = bool(random.random() < options.mirror_probability)
-    return Window(view.left, view.top, view.width, view.height, is_mirrored)
-
-
-def _crop(
-    view: Window, boxes: NDArray[np.float64], smallest: float, random: np.random.Generator
-) -> Window:
-    centers = (boxes[:, :2] + boxes[:, 2:]) / 2
-    for _ in range(50):
-        width = view.width * random.uniform(smallest, 1)
-        height = view.height * random.uniform(smallest, 1)
-        if not 0.5 <= height / width <= 2:
-            continue
-        left = view.left + random.uniform(0, view.width - width)
-        top = view.top + random.uniform(0, view.height - height)
-        is_inside = (
-            (centers[:, 0] > left)
-            & (centers[:, 0] < left + width)
-            & (centers[:, 1] > top)
-            & (centers[:, 1] < top + height)
+    def mosaic(self, four: Sequence[LabelledImage]) -> Scene:
+        """Show four pictures around a point near the middle; none of them is zoomed out as well."""
+        x, y = (
+            round(self.size * share)
+            for share in self.random.uniform(TILE_SHARE_MIN, 1 - TILE_SHARE_MIN, size=2)
         )
-        # A picture of nothing may be cut anywhere; any other must keep an object.
-        if is_inside.any() or len(boxes) == 0:
-            return Window(left, top, width, height)
-    return view
+        options = replace(self.options, expand_probability=0.0)
+        tiles = []
+        for labelled, (width_px, height_px) in zip(
+            four,
+            ((x, y), (self.size - x, y), (x, self.size - y), (self.size - x, self.size - y)),
+            strict=True,
+        ):
+            # The part of the window that has the tile's own shape, so that nothing is squeezed.
+            longest = max(width_px, height_px)
+            width, height = width_px / longest, height_px / longest
+            left, top = self.random.random(2) * (1 - width, 1 - height)
+            window = self._window(labelled, options).part(left, top, width, height)
+            tiles.append(see(labelled, window, width_px, height_px, self.fill_rgb))
+        return join(tiles)
 
+    def with_pasted(self, scene: Scene, source: LabelledImage) -> Scene:
+        """Paste each object of another picture with an even chance, and one in any case.
 
-def render(
-    image: NDArray[np.uint8], window: Window, size: int, fill: tuple[float, ...]
-) -> NDArray[np.uint8]:
-    """Return what ``window`` shows, scaled to ``size`` x ``size``.
+        That picture is seen through a window of its own, so the objects' sizes and places vary.
+        """
+        other = self.whole(source)
+        rows = [row for row, thing in enumerate(other.objects) if thing.mask is not None]
+        if not rows:
+            return scene
+        is_chosen = self.random.random(len(rows)) < 0.5
+        is_chosen[self.random.integers(len(rows))] = True
+        return paste(scene, other, [row for row, yes in zip(rows, is_chosen, strict=True) if yes])
 
-    Args:
-        image: (H, W) or (H, W, C).
-        fill: Value of each channel outside the picture.
-    """
-    height, width = image.shape[:2]
-    left, top = max(window.left, 0.0), max(window.top, 0.0)
-    right = min(window.left + window.width, width)
-    bottom = min(window.top + window.height, height)
-    canvas = np.empty((size, size, *image.shape[2:]), np.uint8)
-    canvas[...] = np.rint(fill).astype(np.uint8) if image.ndim == 3 else np.uint8(fill[0])
-    # The picture and its masks take the same whole pixels, so they stay on top of each other.
-    x0, y0, x1, y1 = (
-        round((left - window.left) * size / window.width),
-        round((top - window.top) * size / window.height),
-        round((right - window.left) * size / window.width),
-        round((bottom - window.top) * size / window.height),
-    )
-    cut = image[int(top) : max(int(np.ceil(bottom)), int(top) + 1), int(left) : int(np.ceil(right))]
-    if x1 > x0 and y1 > y0 and cut.size:
-        shrinks = cut.shape[1] > x1 - x0 and cut.shape[0] > y1 - y0
-        way = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        canvas[y0:y1, x0:x1] = cv2.resize(cut, (x1 - x0, y1 - y0), interpolation=way)
-    return canvas[:, ::-1] if window.is_mirrored else canvas
+    def _window(self, labelled: LabelledImage, options: AugmentOptions) -> Window:
+        is_crowd = np.array([a.is_crowd for a in labelled.annotations], bool)
+        boxes = boxes_of(labelled)[~is_crowd]
+        window = choose_window(
+            labelled.width, labelled.height, boxes, options=options, random=self.random
+        )
+        if options.fit == "letterbox":
+            low, high = 1 - options.shape_jitter, 1 + options.shape_jitter
+            return window.squared(*self.random.uniform(low, high, size=2))
+        return window
 
 
 def change_light(
@@ -249,62 +198,30 @@ def change_light(
     return changed
 
 
-def _with_truth(
-    labelled: LabelledImage,
-    image: NDArray[np.uint8],
-    boxes_src: NDArray[np.float64],
-    window: Window,
-    mask_size: int,
-    min_box_px: float,
-) -> Sample:
-    size = image.shape[0]
-    clipped = window.to_input(boxes_src, size)
-    centers = (boxes_src[:, :2] + boxes_src[:, 2:]) / 2
-    boxes, class_ids, masks, has_mask, ignored = [], [], [], [], []
-    for row, annotation in enumerate(labelled.annotations):
-        box = clipped[row]
-        if min(box[2] - box[0], box[3] - box[1]) < _MIN_VISIBLE_PX:
-            continue  # nothing of it is in view
-        is_inside = (
-            window.left <= centers[row, 0] < window.left + window.width
-            and window.top <= centers[row, 1] < window.top + window.height
-        )
-        if annotation.is_crowd or not is_inside:
-            ignored.append(box)
-            continue
-        mask = None
-        if annotation.rle is not None:
-            mask = render(annotation.mask() * np.uint8(255), window, size, (0.0,))
-            tight = tight_box(mask)
-            if tight is None:
-                ignored.append(box)
-                continue
-            box = tight
-        if min(box[2] - box[0], box[3] - box[1]) < min_box_px:
-            ignored.append(box)
-            continue
-        boxes.append(box)
-        class_ids.append(annotation.class_id)
-        has_mask.append(mask is not None)
-        masks.append(_shrink(mask, mask_size))
+def _to_sample(scene: Scene, mask_size: int, min_box_px: float) -> Sample:
+    size = scene.image.shape[0]
+    ignored = list(scene.ignored_xyxy_net)
+    taught = []
+    for thing in scene.objects:
+        width, height = thing.box_xyxy_net[2:] - thing.box_xyxy_net[:2]
+        if min(width, height) < min_box_px:
+            ignored.append(thing.box_xyxy_net)
+        else:
+            taught.append(thing)
+    masks = [_shrink(thing.mask, mask_size) for thing in taught]
     return Sample(
-        image=image,
-        boxes_xyxy_rel=(np.array(boxes).reshape(-1, 4) / size).astype(np.float32),
-        class_ids=np.array(class_ids, np.int64),
+        image=scene.image,
+        boxes_xyxy_rel=_relative([thing.box_xyxy_net for thing in taught], size),
+        class_ids=np.array([thing.class_id for thing in taught], np.int64),
         masks=np.array(masks, np.uint8).reshape(-1, mask_size, mask_size),
-        has_mask=np.array(has_mask, bool),
-        ignored_xyxy_rel=(np.array(ignored).reshape(-1, 4) / size).astype(np.float32),
-        is_exhaustive=labelled.is_exhaustive,
+        has_mask=np.array([thing.mask is not None for thing in taught], bool),
+        ignored_xyxy_rel=_relative(ignored, size),
+        is_exhaustive=scene.is_exhaustive,
     )
 
 
-def tight_box(mask: NDArray[np.uint8]) -> NDArray[np.float64] | None:
-    """Return the corners around the pixels of 128 and more, or None where there are none."""
-    is_set = mask >= 128
-    columns, rows = np.flatnonzero(is_set.any(axis=0)), np.flatnonzero(is_set.any(axis=1))
-    if len(columns) == 0:
-        return None
-    return np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], np.float64)
+def _relative(boxes_xyxy_net: list[NDArray[np.float64]], size: int) -> NDArray[np.float32]:
+    return np.asarray(np.array(boxes_xyxy_net).reshape(-1, 4) / size, np.float32)
 
 
 def _shrink(mask: NDArray[np.uint8] | None, side: int) -> NDArray[np.uint8]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
+from train.coco_check import check_coco
 from train.errors import AnnotationError
+from train.formats.coco_file import check_layout
+from train.formats.json_file import JsonFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,16 +78,24 @@ class CocoSet:
 
     Attributes:
         category_ids: The file's own id of each class, by 0-based class id.
+        notes: What is odd about it and can be lived with, a line each.
+        has_truth: The file has annotations; COCO's test sets have none.
     """
 
     path: Path
     images: tuple[LabelledImage, ...]
     class_names: tuple[str, ...]
     category_ids: tuple[int, ...]
+    notes: tuple[str, ...] = ()
+    has_truth: bool = True
 
 
 def read_coco(
-    path: Path, image_folder: Path | None = None, *, partial_sources: Sequence[str] = ()
+    path: Path,
+    image_folder: Path | None = None,
+    *,
+    partial_sources: Sequence[str] = (),
+    needs_truth: bool = True,
 ) -> CocoSet:
     """Read an annotation file.
 
@@ -93,24 +103,29 @@ def read_coco(
         path: COCO JSON.
         image_folder: Where the file names start; the file's own folder if None.
         partial_sources: Values of an image's ``source`` whose images label only some objects.
+        needs_truth: False for a file that lists pictures and categories alone, as COCO's test sets
+            do.
 
     Raises:
-        AnnotationError: The file is missing, is no COCO JSON, or contradicts itself.
+        AnnotationError: The file is missing, is no COCO JSON, or contradicts itself or its
+            pictures; the text names every fault, and its line where the layout is wrong.
     """
-    document = _load(path)
+    file = JsonFile(path)
+    document = file.document
+    has_truth = not isinstance(document, dict) or "annotations" in document
+    if not has_truth and not needs_truth:
+        document["annotations"] = []
+    check_layout(file)
     folder = path.parent if image_folder is None else image_folder
+    findings = check_coco(document, folder)
+    findings.refuse(path)
     categories = sorted(document["categories"], key=lambda category: int(category["id"]))
     class_of = {int(category["id"]): index for index, category in enumerate(categories)}
     by_image: dict[int, list[Annotation]] = {int(image["id"]): [] for image in document["images"]}
     sizes = {int(i["id"]): (int(i["height"]), int(i["width"])) for i in document["images"]}
     for entry in document["annotations"]:
         image_id = int(entry["image_id"])
-        if image_id not in by_image:
-            raise AnnotationError(
-                f"{path}: annotation {entry.get('id')} is for image {image_id}, which the file "
-                "does not list."
-            )
-        by_image[image_id].append(_annotation(entry, class_of, sizes[image_id], path))
+        by_image[image_id].append(_annotation(entry, class_of, sizes[image_id]))
     images = tuple(
         LabelledImage(
             image_id=int(image["id"]),
@@ -122,43 +137,17 @@ def read_coco(
         )
         for image in document["images"]
     )
-    if images and not images[0].path.is_file():
-        raise AnnotationError(
-            f"{images[0].path}: no such picture; name the folder that the file names of {path} "
-            "start from with --images."
-        )
     names = tuple(str(category["name"]) for category in categories)
-    return CocoSet(path, images, names, tuple(class_of))
-
-
-def _load(path: Path) -> dict[str, Any]:
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as exc:
-        raise AnnotationError(f"{path}: cannot be read as JSON ({exc}).") from exc
-    missing = [
-        key
-        for key in ("images", "annotations", "categories")
-        if not isinstance(document, dict) or not isinstance(document.get(key), list)
-    ]
-    if missing:
-        raise AnnotationError(f"{path}: no list {', '.join(missing)}; a COCO JSON is needed.")
-    return dict(document)
+    return CocoSet(path, images, names, tuple(class_of), findings.note_lines(), has_truth)
 
 
 def _annotation(
-    entry: Mapping[str, Any], class_of: Mapping[int, int], size: tuple[int, int], path: Path
+    entry: Mapping[str, Any], class_of: Mapping[int, int], size: tuple[int, int]
 ) -> Annotation:
-    category_id = int(entry["category_id"])
-    if category_id not in class_of:
-        raise AnnotationError(
-            f"{path}: annotation {entry.get('id')} has category {category_id}; the file lists "
-            f"{sorted(class_of)}."
-        )
     left, top, width, height = (float(value) for value in entry["bbox"])
     return Annotation(
         box_xywh_src=(left, top, width, height),
-        class_id=class_of[category_id],
+        class_id=class_of[int(entry["category_id"])],
         rle=_to_rle(entry.get("segmentation"), size),
         is_crowd=bool(entry.get("iscrowd", 0)),
     )

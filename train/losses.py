@@ -1,4 +1,4 @@
-"""The four YOLACT losses.
+"""The losses of YOLACT and YOLACT++, and those of context beside them.
 
 Source: Bolya et al., "YOLACT", ICCV 2019, section 3, with the weights and the hard negative mining
 of the released code.
@@ -13,7 +13,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - the name that everybody reads
 
+from engines.yolact.mask_scoring import MaskIouNet, inside_boxes
 from engines.yolact.network import RawOutputs
+from train.losses_context import class_context_loss, neighbor_loss
+from train.losses_mask_iou import MASK_IOU_WEIGHT, mask_iou_loss
+from train.losses_semantic import semantic_loss, true_class_maps
+from train.targets import BatchTargets
 
 BOX_WEIGHT = 1.5
 MASK_WEIGHT = 6.125
@@ -23,7 +28,7 @@ MIN_NEGATIVES = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Targets:
+class Targets(BatchTargets):
     """What one batch has to learn.
 
     Attributes:
@@ -54,30 +59,59 @@ class Losses(NamedTuple):
     classes: Tensor
     mask: Tensor
     semantic: Tensor
+    context: Tensor
 
     def total(self) -> Tensor:
         """Return the sum."""
-        return self.box + self.classes + self.mask + self.semantic
+        return torch.stack(self).sum()
 
 
-def yolact_losses(raw: RawOutputs, targets: Targets, *, max_masks: int = 100) -> Losses:
-    """Compute the losses of a batch.
+def yolact_losses(
+    raw: RawOutputs,
+    targets: Targets,
+    *,
+    max_masks: int = 100,
+    dice_weight: float = 0.0,
+    contextual_weight: float = 0.0,
+    neighbor_weight: float = 0.0,
+    scorer: MaskIouNet | None = None,
+    positive_count: int | None = None,
+    image_count: int | None = None,
+) -> Losses:
+    """Compute the losses of a batch, or of a part of one.
 
     Args:
         raw: Of a network in training.
         max_masks: Positives of one image that take part in the mask loss, drawn at random.
+        dice_weight: Of the Dice loss in the mask loss, beside `MASK_WEIGHT` of the cross-entropy;
+            YOLACT has none.
+        contextual_weight: Of the contextual loss between class maps; YOLACT has none.
+        neighbor_weight: Of the loss between neighbours' prototypes, likewise.
+        scorer: YOLACT++'s, which learns here; what it learns from counts as mask loss.
+        positive_count: Positives of the whole batch; those of ``targets`` if None.
+        image_count: Pictures of the whole batch, likewise.
+
+    Raises:
+        ValueError: The network was not in training, so it gave no semantic map.
     """
+    if raw.semantic is None:
+        raise ValueError("semantic map: none; the network must be in training.")
     is_positive = targets.labels > 0
+    positives = int(is_positive.sum()) if positive_count is None else positive_count
     # A batch without any object must not divide by zero.
-    positive_count = is_positive.sum().clamp(min=1)
+    positives = max(positives, 1)
+    share = 1.0 if image_count is None else len(targets.labels) / image_count
     box = F.smooth_l1_loss(
         raw.locations[is_positive].float(), targets.locations[is_positive], reduction="sum"
     )
+    class_maps = true_class_maps(targets.masks, targets.class_ids, raw.semantic)
+    context = _context_losses(raw, targets, class_maps, contextual_weight, neighbor_weight)
     return Losses(
-        box=BOX_WEIGHT * box / positive_count,
-        classes=class_loss(raw.logits.float(), targets.labels) / positive_count,
-        mask=MASK_WEIGHT * _mask_losses(raw, targets, max_masks) / positive_count,
-        semantic=semantic_loss(raw.semantic, targets),
+        box=BOX_WEIGHT * box / positives,
+        classes=class_loss(raw.logits.float(), targets.labels) / positives,
+        mask=_mask_losses(raw, targets, max_masks, dice_weight, scorer) / positives,
+        semantic=share * semantic_loss(raw.semantic, class_maps, targets.knows_all_masks),
+        context=share * context.mean(),
     )
 
 
@@ -103,7 +137,13 @@ def class_loss(logits: Tensor, labels: Tensor) -> Tensor:
     return (entropy * (is_positive | is_negative)).sum()
 
 
-def _mask_losses(raw: RawOutputs, targets: Targets, max_masks: int) -> Tensor:
+def _mask_losses(
+    raw: RawOutputs,
+    targets: Targets,
+    max_masks: int,
+    dice_weight: float,
+    scorer: MaskIouNet | None,
+) -> Tensor:
     total = raw.prototypes.new_zeros((), dtype=torch.float32)
     for index, masks in enumerate(targets.masks):
         rows = (targets.labels[index] > 0).nonzero()[:, 0]
@@ -115,29 +155,48 @@ def _mask_losses(raw: RawOutputs, targets: Targets, max_masks: int) -> Tensor:
             scale = len(rows) / max_masks
             rows = rows[torch.randperm(len(rows), device=rows.device)[:max_masks]]
         owners = targets.owners[index, rows]
-        total = total + scale * mask_loss(
-            raw.prototypes[index],
-            raw.coefficients[index, rows],
-            masks[owners].float() / 255,
-            targets.boxes_xyxy_rel[index][owners],
-        )
+        logits = torch.einsum(
+            "nm,hwm->nhw", raw.coefficients[index, rows], raw.prototypes[index]
+        ).float()
+        truth, boxes = masks[owners].float() / 255, targets.boxes_xyxy_rel[index][owners]
+        loss = MASK_WEIGHT * mask_loss(logits, truth, boxes)
+        if dice_weight:
+            loss = loss + dice_weight * dice_loss(logits, truth, boxes)
+        if scorer is not None:
+            class_ids = targets.class_ids[index][owners]
+            loss = loss + MASK_IOU_WEIGHT * mask_iou_loss(scorer, logits, truth, boxes, class_ids)
+        total = total + scale * loss
     return total
 
 
-def mask_loss(
-    prototypes: Tensor, coefficients: Tensor, masks: Tensor, boxes_xyxy_rel: Tensor
+def _context_losses(
+    raw: RawOutputs,
+    targets: Targets,
+    class_maps: Tensor,
+    contextual_weight: float,
+    neighbor_weight: float,
 ) -> Tensor:
-    """Return the summed mask loss of one image, each object's divided by its box's area.
+    """Return (B,), of each picture the sum of the losses that have a weight."""
+    total = raw.prototypes.new_zeros(len(class_maps), dtype=torch.float32)
+    if contextual_weight and raw.semantic is not None:
+        contextual = class_context_loss(raw.semantic, class_maps) * targets.knows_all_masks
+        total = total + contextual_weight * contextual
+    if neighbor_weight:
+        masks = [m[has] for m, has in zip(targets.masks, targets.has_mask, strict=True)]
+        total = total + neighbor_weight * neighbor_loss(raw.prototypes.float(), masks)
+    return total
+
+
+def mask_loss(logits: Tensor, masks: Tensor, boxes_xyxy_rel: Tensor) -> Tensor:
+    """Return the summed cross-entropy of one image's masks, each divided by its box's area.
 
     Args:
-        prototypes: (Hp, Wp, M).
-        coefficients: (n, M), one row a positive.
+        logits: (n, Hp, Wp), one row a positive.
         masks: (n, Hp, Wp) in [0, 1], the positive's truth.
         boxes_xyxy_rel: (n, 4), the truth's box; what lies outside it does not count.
     """
-    height, width, _ = prototypes.shape
-    logits = torch.einsum("nm,hwm->nhw", coefficients, prototypes).float()
-    inside = crop_masks(boxes_xyxy_rel, height, width)
+    height, width = masks.shape[1:]
+    inside = inside_boxes(boxes_xyxy_rel, height, width)
     # The logits' form equals clamped BCE on sigmoids, and does not overflow in float32.
     loss = F.binary_cross_entropy_with_logits(logits, masks, reduction="none") * inside
     size = boxes_xyxy_rel[:, 2:] - boxes_xyxy_rel[:, :2]
@@ -145,40 +204,17 @@ def mask_loss(
     return (loss.sum(dim=(1, 2)) / area_px).sum()
 
 
-def crop_masks(boxes_xyxy_rel: Tensor, height: int, width: int) -> Tensor:
-    """Return (n, height, width) of 0 and 1: pixels in each box, with one pixel around it."""
-    x = torch.arange(width, device=boxes_xyxy_rel.device)
-    y = torch.arange(height, device=boxes_xyxy_rel.device)
-    left, right = boxes_xyxy_rel[:, 0] * width - 1, boxes_xyxy_rel[:, 2] * width + 1
-    top, bottom = boxes_xyxy_rel[:, 1] * height - 1, boxes_xyxy_rel[:, 3] * height + 1
-    in_columns = (x >= left[:, None]) & (x < right[:, None])
-    in_rows = (y >= top[:, None]) & (y < bottom[:, None])
-    return (in_rows[:, :, None] & in_columns[:, None, :]).float()
+def dice_loss(logits: Tensor, masks: Tensor, boxes_xyxy_rel: Tensor) -> Tensor:
+    """Return the summed Dice losses of one image's masks, each between 0 and 1.
 
+    It rises with the overlap whatever the object's size, where cross-entropy counts cells. The
+    arguments are those of `mask_loss`.
 
-def semantic_loss(semantic: Tensor | None, targets: Targets) -> Tensor:
-    """Return the per-class segmentation loss on P3, over images whose masks are all known.
-
-    Args:
-        semantic: (B, classes, H3, W3) logits.
-
-    Raises:
-        ValueError: The network was not in training, so it gave no semantic map.
+    Source:
+        Milletari et al., "V-Net", 3DV 2016, with squares in the denominator.
     """
-    if semantic is None:
-        raise ValueError("semantic map: none; the network must be in training.")
-    batch, class_count, height, width = semantic.shape
-    truth = torch.zeros_like(semantic, dtype=torch.float32)
-    for index, masks in enumerate(targets.masks):
-        if len(masks) == 0:
-            continue
-        small = F.interpolate(
-            masks[None].float() / 255, (height, width), mode="bilinear", align_corners=False
-        )[0]
-        for class_id in range(class_count):
-            of_class = small[targets.class_ids[index] == class_id]
-            if len(of_class):
-                truth[index, class_id] = (of_class > 0.5).any(dim=0).float()
-    loss = F.binary_cross_entropy_with_logits(semantic.float(), truth, reduction="none")
-    per_image = loss.sum(dim=(1, 2, 3)) / (height * width)
-    return (per_image * targets.knows_all_masks).sum() / batch
+    inside = inside_boxes(boxes_xyxy_rel, *masks.shape[1:])
+    likely, truth = logits.sigmoid() * inside, masks * inside
+    overlap = (likely * truth).sum(dim=(1, 2))
+    size = (likely.square() + truth.square()).sum(dim=(1, 2)).clamp(min=1e-6)
+    return (1 - 2 * overlap / size).sum()

@@ -3,6 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
+
+
+class RateSchedule(Protocol):
+    """What the learning rates of a run follow."""
+
+    def factor(self, iteration: int) -> float:
+        """Return the factor of the highest rate for a 0-based iteration."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +34,30 @@ class StepSchedule:
         """Return the factor for a 0-based iteration."""
         if iteration < self.warmup:
             return self.warmup_start + (1 - self.warmup_start) * iteration / self.warmup
+        return float(0.1 ** sum(iteration >= step for step in self.steps))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BurnInSchedule:
+    """Darknet's: a warm-up that is slow at first, then a tenth at each step.
+
+    Attributes:
+        burn_in: Iterations of the warm-up.
+        power: Of its curve.
+        steps: Iterations from which the rate is a tenth of what it was.
+
+    Source:
+        Darknet's ``burn_in`` and ``steps``, with the values of yolov3.cfg.
+    """
+
+    burn_in: int = 1000
+    power: int = 4
+    steps: tuple[int, ...] = (400_000, 450_000)
+
+    def factor(self, iteration: int) -> float:
+        """Return the factor for a 0-based iteration."""
+        if iteration < self.burn_in:
+            return float(((iteration + 1) / self.burn_in) ** self.power)
         return float(0.1 ** sum(iteration >= step for step in self.steps))
 
 

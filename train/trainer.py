@@ -2,127 +2,90 @@
 
 from __future__ import annotations
 
+import atexit
 import json
+import os
+import signal
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from engines.backends.torch_backend import TorchBackend
-from engines.engine import Engine
-from engines.manifest import Manifest
-from engines.yolact.config import YolactConfig
-from engines.yolact.detect import YolactDetector
-from engines.yolact.network import Yolact
-from train.augment import AugmentOptions
-from train.checkpoint import load_checkpoint, save_checkpoint
+from train.checkpoint import (
+    BEST_NAME,
+    CHECKPOINT_NAME,
+    CheckpointName,
+    drop_older,
+    keep_under,
+    load_checkpoint,
+    save_checkpoint,
+)
 from train.coco import CocoSet, LabelledImage
-from train.dataset import ShuffledBatches, TrainingSet, collate
+from train.dataset import ShuffledBatches
 from train.ema import WeightAverage
-from train.errors import DivergedError, TrainError
-from train.evaluate import Metrics, evaluate
-from train.losses import Losses, Targets, yolact_losses
-from train.schedule import ConstantThenDecay, StepSchedule
+from train.errors import TrainError
+from train.evaluate import Metrics
+from train.group import Group
+from train.log import Progress, RunLog
+from train.options import TrainOptions
+from train.recipe import Recipe
+from train.step import Losses, Stepper
+from train.targets import BatchTargets
 
-MAX_BAD_STEPS = 20
-"""Steps in a row without a finite loss or gradient after which a run has diverged."""
-CHECKPOINT_NAME = "last.pt"
-BEST_NAME = "best.pt"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainOptions:
-    """How to train.
-
-    Attributes:
-        iterations: Of the whole run, a resumed one included.
-        learning_rate: The highest, for everything but the backbone.
-        backbone_rate: The backbone's, as a factor of that.
-        clip_norm: Largest norm of the gradient; 0 leaves it as it is.
-        ema_decay: Of the averaged weights, which are the ones validated and exported.
-        use_bf16: Run the network in bfloat16 where that is safe.
-        max_masks: Positives of one image in the mask loss.
-        workers: Processes that prepare batches.
-        validate_every: Iterations between validations; 0 for only at the end.
-        save_every_s: Seconds between checkpoints.
-    """
-
-    iterations: int
-    batch: int = 8
-    optimizer: Literal["sgd", "adamw"] = "sgd"
-    schedule: Literal["step", "constant-decay"] = "step"
-    learning_rate: float = 1e-3
-    backbone_rate: float = 1.0
-    weight_decay: float = 5e-4
-    clip_norm: float = 0.0
-    ema_decay: float = 0.999
-    use_bf16: bool = False
-    max_masks: int = 100
-    seed: int = 0
-    workers: int = 1
-    device: str = "cpu"
-    validate_every: int = 1000
-    save_every_s: float = 120.0
-    augment: AugmentOptions = field(default_factory=AugmentOptions)
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """One step, for whoever watches; the losses are weighted, as they are summed."""
-
-    iteration: int
-    iterations: int
-    losses: dict[str, float]
-    learning_rate: float
-    elapsed_s: float
-    metrics: Metrics | None = None
+T = TypeVar("T")
 
 
 class Trainer:
     """One run of training, in one folder.
 
     Args:
+        recipe: What is trained, and how.
         images: To learn from.
         validation: To score on; None to go without.
         folder: Gets ``last.pt``, ``best.pt`` and ``log.jsonl``; created.
-        watch: Called after each step.
+        watch: Called after each step, in the first process.
+        group: The processes that train together; this one alone if None.
     """
 
     def __init__(
         self,
-        config: YolactConfig,
-        class_names: tuple[str, ...],
+        recipe: Recipe[Any, Any, Any],
         images: list[LabelledImage],
         validation: CocoSet | None,
         folder: Path,
-        options: TrainOptions,
         watch: Callable[[Progress], None] = lambda _: None,
+        group: Group | None = None,
     ) -> None:
         if not images:
             raise TrainError("training set: it has no images; at least one is needed.")
+        options = recipe.options
+        self._dataset: Any = recipe.dataset(images)
         folder.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(options.seed)
-        self.config, self.options, self.folder = config, options, folder
-        self._class_names = class_names
-        self._images, self._validation, self._watch = images, validation, watch
-        self.network = Yolact(config).to(options.device).to(memory_format=torch.channels_last)
-        self._optimizer = _make_optimizer(self.network, options)
-        self._schedule = _make_schedule(options)
+        self.recipe, self.options, self.folder = recipe, options, folder
+        self._group = Group(device=options.device) if group is None else group
+        self._share = self._group.share(options.batch)
+        self._validation, self._watch = validation, watch
+        layout = torch.channels_last if options.channels_last else torch.contiguous_format
+        self.network: nn.Module = recipe.make_network()
+        self.network.to(self._group.device).to(memory_format=layout)
         self.average = WeightAverage(self.network, options.ema_decay)
+        self._stepper = Stepper(recipe, self.network, self.average, self._group)
         self.iteration = 0
         self._elapsed_s = 0.0
-        self._bad_steps = 0
         self._best = -1.0
+        self._stale_count = 0
 
-    def load_backbone(self, load: Callable[[Yolact], None]) -> None:
-        """Give the backbone its initial values; for a run that has not begun."""
-        load(self.network)
-        self.average = WeightAverage(self.network, self.options.ema_decay)
+    def begin_with(self, load: Callable[[nn.Module], T]) -> T:
+        """Give a network that has not begun initial values; returns what ``load`` does."""
+        result = load(self.network)
+        self.average.restart(self.network)
+        return result
 
     def resume(self, path: Path) -> None:
         """Go on from a checkpoint: weights, average, optimiser, iteration and random state.
@@ -131,119 +94,112 @@ class Trainer:
             TrainError: It is no checkpoint, or of another network.
         """
         state = load_checkpoint(path)
-        if state["config"] != self.config.name:
-            raise TrainError(f"{path}: is of {state['config']}; {self.config.name} was asked for.")
+        name = self.recipe.config.name
+        if state["config"] != name:
+            raise TrainError(f"{path}: is of {state['config']}; {name} was asked for.")
         self.network.load_state_dict(state["network"])
         self.average.network.load_state_dict(state["average"])
-        self._optimizer.load_state_dict(state["optimizer"])
-        self.iteration, self._best = int(state["iteration"]), float(state["best"])
+        self._stepper.restore(state)
+        self.iteration = int(state["iteration"])
+        if state.get("best_by", list(self.recipe.best_by)) == list(self.recipe.best_by):
+            self._best = float(state["best"])
+        self._stale_count = int(state.get("stale", 0))
         self._elapsed_s = float(state["elapsed_s"])
         torch.set_rng_state(state["random"])
+        if state.get("random_device") is not None and self._group.device != "cpu":
+            torch.cuda.set_rng_state(state["random_device"], self._group.device)
 
     def run(self) -> Metrics | None:
         """Train to the last iteration; return its validation.
 
         Raises:
             DivergedError: The loss was not finite for too long; the last checkpoint is kept.
+            KeyboardInterrupt: Ctrl-C; the checkpoint is kept under its number as well.
         """
-        started_s, before_s = time.monotonic(), self._elapsed_s
-        saved_s = started_s
-        metrics: Metrics | None = None
+        log = RunLog(
+            self.folder,
+            writes_tensorboard=self.options.writes_tensorboard and self._group.is_first,
+            iteration=self.iteration,
+        )
         try:
-            for frames, targets in self._batches():
-                if self.iteration >= self.options.iterations:
-                    break
-                losses = self._step(frames, targets)
-                self.iteration += 1
-                self._elapsed_s = before_s + time.monotonic() - started_s
-                metrics = self._validate() if self._is_validation_due() else None
-                self._report(losses, metrics)
-                if time.monotonic() - saved_s > self.options.save_every_s:
-                    self.save(self.folder / CHECKPOINT_NAME)
-                    saved_s = time.monotonic()
+            return self._run(log)
+        except KeyboardInterrupt:
+            if self._group.is_first:
+                keep_under(self.folder / CHECKPOINT_NAME, self._name(is_interrupted=True))
+            raise
         finally:
-            self.save(self.folder / CHECKPOINT_NAME)
-        return metrics
+            log.close()
 
     def save(self, path: Path) -> None:
-        """Write everything that `resume` needs."""
+        """Write everything that `resume` needs; the first process alone does."""
+        if not self._group.is_first:
+            return
         save_checkpoint(
             path,
             {
-                "config": self.config.name,
-                "class_names": list(self._class_names),
+                "config": self.recipe.config.name,
+                "class_names": list(self.recipe.class_names),
                 "network": self.network.state_dict(),
                 "average": self.average.network.state_dict(),
-                "optimizer": self._optimizer.state_dict(),
+                **self._stepper.state(),
                 "iteration": self.iteration,
                 "elapsed_s": self._elapsed_s,
                 "best": self._best,
+                "best_by": list(self.recipe.best_by),
+                "stale": self._stale_count,
                 "random": torch.get_rng_state(),
+                "random_device": _device_random(self._group.device),
                 "options": _plain(self.options),
             },
         )
 
-    def engine(self) -> Engine:
-        """Return an engine on the averaged weights as they are now."""
-        manifest = Manifest(
-            family="yolact",
-            name=self.config.name,
-            input_size=self.config.input_size,
-            class_names=self._class_names,
-            patch_px=self.config.prototype_size,
-            metrics={},
-            tools={},
-        )
-        detector = YolactDetector(self.average.network)
-        return Engine(TorchBackend(detector, self.options.device), manifest)
+    def _run(self, log: RunLog) -> Metrics | None:
+        started_s, before_s = time.monotonic(), self._elapsed_s
+        saved_s = started_s
+        metrics: Metrics | None = None
+        batches = self._batches()
+        try:
+            for frames, targets in batches:
+                losses = self._stepper.step(frames, targets, self.iteration)
+                self.iteration += 1
+                self._elapsed_s = before_s + time.monotonic() - started_s
+                metrics = self._validate() if self._is_validation_due() else None
+                self._report(log, losses, metrics)
+                if self._is_number_due():
+                    self._save_numbered()
+                elif time.monotonic() - saved_s > self.options.save_every_s:
+                    self.save(self.folder / CHECKPOINT_NAME)
+                    saved_s = time.monotonic()
+                if metrics is not None and self._is_stale():
+                    break
+        finally:
+            # The workers end now, not while the interpreter does: a traceback would hold them.
+            del batches
+            self.save(self.folder / CHECKPOINT_NAME)
+        return metrics
 
-    def _batches(self) -> Iterator[tuple[Tensor, Targets]]:
+    def _batches(self) -> Iterator[tuple[Tensor, BatchTargets]]:
         options = self.options
-        dataset = TrainingSet(self._images, self.config, options.augment, options.seed)
-        order = ShuffledBatches(len(dataset), options.batch, options.seed, first=self.iteration)
+        order = ShuffledBatches(
+            len(self._dataset),
+            options.batch,
+            options.seed,
+            first=self.iteration,
+            last=options.iterations,
+            share=self._share,
+        )
         return iter(
             DataLoader(
-                dataset,
+                self._dataset,
                 batch_sampler=order,
-                collate_fn=collate,
+                collate_fn=self.recipe.collate,
                 num_workers=options.workers,
                 worker_init_fn=_calm_worker,
                 multiprocessing_context="spawn" if options.workers else None,
-                persistent_workers=bool(options.workers),
                 # Its own, or the loader would draw from the generator that resume restores.
                 generator=torch.Generator(),
             )
         )
-
-    def _step(self, frames: Tensor, targets: Targets) -> Losses:
-        self.network.train()
-        factor = self._schedule.factor(self.iteration)
-        for group in self._optimizer.param_groups:
-            group["lr"] = group["initial_lr"] * factor
-        device = self.options.device
-        with torch.autocast(device.split(":")[0], torch.bfloat16, enabled=self.options.use_bf16):
-            raw = self.network(frames.to(device))
-        losses = yolact_losses(raw, _move(targets, device), max_masks=self.options.max_masks)
-        self._optimizer.zero_grad()
-        losses.total().backward()  # type: ignore[no-untyped-call]
-        norm = torch.nn.utils.clip_grad_norm_(
-            self.network.parameters(), self.options.clip_norm or float("inf")
-        )
-        if bool(torch.isfinite(losses.total() + norm)):
-            self._optimizer.step()
-            self.average.update(self.network, self.iteration)
-            self._bad_steps = 0
-        else:
-            self._count_bad_step()
-        return Losses(*(loss.detach() for loss in losses))
-
-    def _count_bad_step(self) -> None:
-        self._bad_steps += 1
-        if self._bad_steps > MAX_BAD_STEPS:
-            raise DivergedError(
-                f"iteration {self.iteration}: {self._bad_steps} steps in a row without a finite "
-                "loss; lower --learning-rate, or set --clip-norm."
-            )
 
     def _is_validation_due(self) -> bool:
         if self._validation is None:
@@ -252,61 +208,65 @@ class Trainer:
         is_last = self.iteration == self.options.iterations
         return is_last or (every > 0 and self.iteration % every == 0)
 
-    def _validate(self) -> Metrics:
+    def _validate(self) -> Metrics | None:
+        """Score the averaged weights in the first process; the others wait at `_is_stale`."""
         assert self._validation is not None
-        metrics = evaluate(self.engine(), self._validation)
-        if metrics["segm"]["AP"] > self._best:
-            self._best = metrics["segm"]["AP"]
+        if not self._group.is_first:
+            return {}
+        metrics = self.recipe.evaluate(self.average.network, self._validation)
+        kind, name = self.recipe.best_by
+        self._stale_count += 1
+        if metrics[kind][name] > self._best:
+            self._best, self._stale_count = metrics[kind][name], 0
             self.save(self.folder / BEST_NAME)
         return metrics
 
-    def _report(self, losses: Losses, metrics: Metrics | None) -> None:
+    def _is_stale(self) -> bool:
+        return self._group.agree(0 < self.options.patience <= self._stale_count)
+
+    def _is_number_due(self) -> bool:
+        every = self.options.save_interval
+        return self._group.is_first and every > 0 and self.iteration % every == 0
+
+    def _save_numbered(self) -> None:
+        self.save(self.folder / CHECKPOINT_NAME)
+        newest = keep_under(self.folder / CHECKPOINT_NAME, self._name())
+        if self.options.keep_latest:
+            drop_older(newest, self.options.keep_latest_interval)
+
+    def _name(self, *, is_interrupted: bool = False) -> CheckpointName:
+        epoch = self.iteration * self.options.batch // len(self._dataset)
+        return CheckpointName(self.recipe.config.name, epoch, self.iteration, is_interrupted)
+
+    def _report(self, log: RunLog, losses: Losses, metrics: Metrics | None) -> None:
+        if not self._group.is_first:
+            return
         progress = Progress(
             iteration=self.iteration,
             iterations=self.options.iterations,
-            losses={name: float(value) for name, value in losses._asdict().items()},
-            learning_rate=float(self._optimizer.param_groups[-1]["lr"]),
+            losses={name: float(value) for name, value in losses.items()},
+            learning_rate=self._stepper.learning_rate,
             elapsed_s=round(self._elapsed_s, 2),
             metrics=metrics,
+            skipped=self._stepper.skipped,
         )
-        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as log:
-            log.write(json.dumps(asdict(progress)) + "\n")
+        log.write(progress)
         self._watch(progress)
 
 
-def _make_optimizer(network: Yolact, options: TrainOptions) -> torch.optim.Optimizer:
-    body = list(network.backbone.parameters())
-    in_body = {id(parameter) for parameter in body}
-    rest = [p for p in network.parameters() if id(p) not in in_body]
-    rates = (options.learning_rate * options.backbone_rate, options.learning_rate)
-    groups: list[dict[str, Any]] = [
-        {"params": parameters, "lr": rate, "initial_lr": rate}
-        for parameters, rate in zip((body, rest), rates, strict=True)
-    ]
-    if options.optimizer == "sgd":
-        return torch.optim.SGD(groups, momentum=0.9, weight_decay=options.weight_decay)
-    return torch.optim.AdamW(groups, weight_decay=options.weight_decay)
-
-
-def _make_schedule(options: TrainOptions) -> StepSchedule | ConstantThenDecay:
-    if options.schedule == "step":
-        return StepSchedule()
-    return ConstantThenDecay(iterations=options.iterations)
-
-
-def _move(targets: Targets, device: str) -> Targets:
-    def moved(value: Tensor | list[Tensor]) -> Any:
-        return [v.to(device) for v in value] if isinstance(value, list) else value.to(device)
-
-    return Targets(*(moved(getattr(targets, name)) for name in Targets.__slots__))
-
-
 def _calm_worker(_: int) -> None:
-    """Keep a worker to one thread: the cores belong to the network."""
+    """Keep a worker to one thread, as the cores belong to the network, and leave Ctrl-C to us."""
     import cv2
 
+    # Its thread that sends batches must not see the interpreter go: it ends in C++, which aborts.
+    atexit.register(os._exit, 0)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
+
+
+def _device_random(device: str) -> Tensor | None:
+    return None if device == "cpu" else torch.cuda.get_rng_state(device)
 
 
 def _plain(options: TrainOptions) -> dict[str, Any]:
