@@ -2,35 +2,28 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 import platform
-import tempfile
-from collections.abc import Sequence
-from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from engines import open_engine
-from stream.errors import SourceError
+from stream.errors import ConfigError
 from stream.machine import available_cores
-from stream.options import RunOptions
+from stream.options import MAX_BATCH
 from stream.report import write_text_atomically
-from tools.bench_handover import HandOver, measure_handover
-from tools.bench_line import STAGES, LineFigures, make_clip, measure_line
-from tools.bench_overlay import OverlayFigures, measure_overlay
-from tools.bench_scaling import ScalingFigures, measure_scaling
-from tools.bench_telemetry import TelemetryCost, measure_telemetry
+from tools.bench_compare import KEY as ENGINE
+from tools.bench_compare import read_document
+from tools.bench_parts import NEED_CLIPS, PARTS, USUAL, Job
 from tools.checks import check_file
-from tools.demo_clip import fetch_demo_clip
-from tools.fetch import FetchError
 
-_FULL_HD = (1920, 1080)
+_USUAL_BATCHES = (1, 2, 4, 8)
 
 
 def bench(
@@ -38,147 +31,130 @@ def bench(
         list[Path] | None,
         typer.Argument(help="Video files for the whole line; the demonstration's if left out."),
     ] = None,
-    engine: Annotated[str, typer.Option(metavar="PATH|NAME")] = "person",
+    engine: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH|NAME",
+            help="person if left out. Without --only, measures this engine by itself: its model, "
+            "what comes before and after, and the line.",
+        ),
+    ] = None,
+    batch: Annotated[
+        str | None,
+        typer.Option(metavar="N[,N]", help="Frames at once, each measured, of an engine."),
+    ] = None,
+    backend: Annotated[
+        str | None, typer.Option(metavar="NAME", help="What an engine is to run in; as for run.")
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.png", help="Draw the figures of an engine, or of its crops."),
+    ] = None,
+    compare: Annotated[
+        Path | None,
+        typer.Option(metavar="OLD.json", help="Say what has become of an engine's figures since."),
+    ] = None,
+    images: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Measure each stage of `maskstream images` on these."),
+    ] = None,
+    only: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PART[,PART]",
+            help=f"Measure these parts, of {', '.join(PARTS)}; if left out, {', '.join(USUAL)}.",
+        ),
+    ] = None,
     frames: Annotated[
         int, typer.Option(min=8, help="Of each clip; they are held in memory.")
     ] = 300,
-    rounds: Annotated[int, typer.Option(min=1, help="Of the whole line; medians are shown.")] = 3,
+    rounds: Annotated[int, typer.Option(min=1, help="Of what is compared; medians are shown.")] = 3,
+    seconds: Annotated[
+        float | None, typer.Option(min=1, help="Length of an overload, or of an isolation's run.")
+    ] = None,
+    count: Annotated[
+        int | None, typer.Option(min=1, help="Kills, returns of a camera, or frames to be seen.")
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write the figures as JSON.")
     ] = None,
 ) -> None:
-    """Measure the line against its limit, the hand-over, overlay, scaling and the figures' cost."""
-    if output is not None:
-        check_file(output)
-    with open_engine(engine):
+    """Measure the line against its limit and its parts beside other ways; live runs by --only."""
+    of_engine = {"--batch": batch, "--plot": plot, "--compare": compare}
+    if images is None:
+        of_engine["--backend"] = backend
+    given = [name for name, value in of_engine.items() if value is not None]
+    usual = (ENGINE,) if given or engine is not None else USUAL
+    usual = usual if images is None else ("images",)
+    names = usual if only is None else _parse_parts(only)
+    wrong = [name for name in given if (name, names) != ("--plot", ("crops",))]
+    if wrong and ENGINE not in names:
+        raise ConfigError(f"{wrong[0]}: is for an engine alone; leave --only out.")
+    if images is None and "images" in names:
+        raise ConfigError("--only images: no pictures are named; add --images FOLDER.")
+    for path in (output, plot):
+        if path is not None:
+            check_file(path)
+    batches = _parse_batches(batch)
+    before = None if compare is None else read_document(compare)
+    engine, backend = engine or "person", backend or "auto"
+    with open_engine(engine, backend=backend, batch=1):
         pass  # an engine that is none is to fail now, not after minutes
     console = Console(highlight=False)
-    try:
-        wanted = clips or [fetch_demo_clip(console.print)]
-    except FetchError as exc:
-        raise SourceError(str(exc)) from exc
-    for clip in wanted:
-        if not clip.is_file():
-            raise SourceError(f"{clip}: no such file; name a video file.")
+    job = Job(
+        wanted=tuple(clips or ()),
+        images=images,
+        engine=engine,
+        frames=frames,
+        rounds=rounds,
+        seconds=seconds,
+        count=count,
+        console=console,
+        backend=backend,
+        batches=batches,
+        plot=plot,
+        before=before,
+    )
+    if NEED_CLIPS & set(names):
+        job.clips  # noqa: B018 - as the engine
     console.print(_machine_line())
-    lines = _measure_lines(wanted, engine, frames, rounds, console)
-    hand_over = measure_handover()
-    console.print(_handover_table(hand_over))
-    overlays = [measure_overlay(), measure_overlay(width=768, height=576)]
-    console.print(_overlay_table(overlays))
-    scalings = [measure_scaling(), measure_scaling(width=768, height=576)]
-    console.print(_scaling_table(scalings))
-    telemetry = measure_telemetry(
-        RunOptions(sources=(str(wanted[0]),), engine=engine), rounds=rounds
-    )
-    console.print(_telemetry_table(telemetry))
-    if output is not None:
-        document = _document(lines, hand_over, overlays, scalings)
-        document["telemetry"] = {**asdict(telemetry), "cost": telemetry.cost}
-        write_text_atomically(output, json.dumps(document, indent=2) + "\n")
+    document: dict[str, Any] = {"machine": _machine_line()}
+    for name in names:
+        document[name] = PARTS[name](job)
+        if output is not None:
+            write_text_atomically(output, json.dumps(document, indent=2) + "\n")
 
 
-def _measure_lines(
-    clips: Sequence[Path], engine: str, frames: int, rounds: int, console: Console
-) -> list[LineFigures]:
-    measured = []
-    with tempfile.TemporaryDirectory(prefix="maskstream-bench-") as name:
-        folder = Path(name)
-        width, height = _FULL_HD
-        synthetic = make_clip(
-            folder / "synthetic-1080p.mp4", width=width, height=height, frame_count=frames
+def _parse_parts(text: str) -> tuple[str, ...]:
+    """Return the parts that ``text`` names.
+
+    Raises:
+        ConfigError: There is no such part.
+    """
+    names = tuple(dict.fromkeys(word.strip() for word in text.split(",")))
+    for name in names:
+        if name not in PARTS:
+            near = difflib.get_close_matches(name, PARTS, n=1)
+            wanted = f"did you mean {near[0]!r}?" if near else f"use some of {', '.join(PARTS)}."
+            raise ConfigError(f"--only: no part is called {name!r}; {wanted}")
+    return names
+
+
+def _parse_batches(text: str | None) -> tuple[int, ...]:
+    """Return the sizes of batches that ``text`` lists; some usual ones if it is None.
+
+    Raises:
+        ConfigError: One is no possible size.
+    """
+    if text is None:
+        return _USUAL_BATCHES
+    words = [word.strip() for word in text.split(",")]
+    if not all(word.isdecimal() and 1 <= int(word) <= MAX_BATCH for word in words):
+        raise ConfigError(
+            f"--batch: {text!r} was given; whole numbers from 1 to {MAX_BATCH} are needed, "
+            "such as 1,2,4,8."
         )
-        for clip in (*clips, synthetic):
-            figures = measure_line(clip, engine, frame_count=frames, rounds=rounds, folder=folder)
-            measured.append(figures)
-            console.print(_line_table(figures))
-    return measured
-
-
-def _line_table(figures: LineFigures) -> Table:
-    table = _table(
-        f"{figures.clip}: {figures.frame_count} frames of {figures.width}x{figures.height}, "
-        f"{figures.instance_count:.1f} instances a frame",
-        ("", "CPU s", "CPU ms/frame", "fps alone"),
-    )
-    for name in STAGES:
-        stage = figures.alone[name]
-        table.add_row(
-            name,
-            f"{stage.cpu_s:.2f}",
-            f"{1e3 * stage.cpu_s / figures.frame_count:.2f}",
-            f"{stage.fps(figures.frame_count):.0f}",
-        )
-    table.add_section()
-    table.add_row(f"limit: sum / {figures.cores} cores", f"{figures.limit_s:.2f}", "", "")
-    table.add_row("whole line, wall", f"{figures.line_wall_s:.2f}", "", f"{figures.line_fps:.0f}")
-    table.add_row("whole line, CPU", f"{figures.line_cpu_s:.2f}", "", "")
-    rounds = ", ".join(f"{ratio:.2f}" for ratio in figures.ratios)
-    table.add_row("wall / limit", f"{figures.ratio:.2f}", f"({rounds})", "")
-    memory_mib = figures.rss_peak_bytes / 2**20
-    table.add_row("memory, MiB", f"{memory_mib:.0f}", f"pool {figures.pool_bytes / 2**20:.0f}", "")
-    return table
-
-
-def _handover_table(rows: Sequence[HandOver]) -> Table:
-    table = _table(
-        "hand-over of a 1080p frame", ("way", "p50 ms", "p95 ms", "p99 ms", "times ours")
-    )
-    for row in rows:
-        ratio = row.p50_ms / rows[0].p50_ms
-        table.add_row(
-            row.way, f"{row.p50_ms:.3f}", f"{row.p95_ms:.3f}", f"{row.p99_ms:.3f}", f"{ratio:.0f}"
-        )
-    return table
-
-
-def _overlay_table(rows: Sequence[OverlayFigures]) -> Table:
-    table = _table(
-        "overlay of a frame, one core",
-        ("frame", "instances", "ours ms", "masks only ms", "float masks", "supervision"),
-    )
-    for row in rows:
-        supervision = "-"
-        if row.supervision_ms is not None and row.times_supervision is not None:
-            supervision = f"{row.supervision_ms:.1f} ms, {row.times_supervision:.1f} x"
-        table.add_row(
-            f"{row.width}x{row.height}",
-            str(row.instance_count),
-            f"{row.overlay_ms:.2f}",
-            f"{row.masks_only_ms:.2f}",
-            f"{row.float_masks_ms:.0f} ms, {row.times_float_masks:.0f} x",
-            supervision,
-        )
-    return table
-
-
-def _scaling_table(rows: Sequence[ScalingFigures]) -> Table:
-    table = _table("network input of a frame, one core", ("frame", *_scaling_names(rows[0])))
-    for row in rows:
-        values = asdict(row)
-        table.add_row(
-            f"{row.width}x{row.height}", *(f"{values[name]:.2f}" for name in _scaling_names(row))
-        )
-    return table
-
-
-def _scaling_names(row: ScalingFigures) -> list[str]:
-    return [name for name in asdict(row) if name.endswith("_ms")]
-
-
-def _telemetry_table(cost: TelemetryCost) -> Table:
-    table = _table("telemetry, whole line", ("", "fps", "supervisor CPU ms/s"))
-    table.add_row("all off", f"{cost.off_fps:.1f}", f"{cost.off_cpu_ms_per_s:.1f}")
-    table.add_row("all on, listened to", f"{cost.on_fps:.1f}", f"{cost.on_cpu_ms_per_s:.1f}")
-    table.add_row("cost", f"{cost.cost:.1%}", "")
-    return table
-
-
-def _table(title: str, columns: Sequence[str]) -> Table:
-    table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
-    for index, column in enumerate(columns):
-        table.add_column(column, justify="right" if index else "left")
-    return table
+    return tuple(sorted({int(word) for word in words}))
 
 
 def _machine_line() -> str:
@@ -197,21 +173,3 @@ def _processor() -> str:
     lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.machine()
-
-
-def _document(
-    lines: Sequence[LineFigures],
-    hand_over: Sequence[HandOver],
-    overlays: Sequence[OverlayFigures],
-    scalings: Sequence[ScalingFigures],
-) -> dict[str, Any]:
-    return {
-        "machine": _machine_line(),
-        "line": [
-            {**asdict(row), "limit_s": row.limit_s, "ratio": row.ratio, "line_fps": row.line_fps}
-            for row in lines
-        ],
-        "hand_over": [asdict(row) for row in hand_over],
-        "overlay": [asdict(row) for row in overlays],
-        "scaling": [asdict(row) for row in scalings],
-    }

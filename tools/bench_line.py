@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from engines import open_engine
 from engines.instances import Instances
 from stream.drawing import DrawStyle, Painter
+from stream.encoding import EncoderSettings
 from stream.frame import Planes, planes_of
 from stream.machine import available_cores, share_threads
 from stream.options import RunOptions
@@ -109,7 +110,7 @@ def measure_line(
         options = RunOptions(
             sources=(str(clip),),
             engine=engine,
-            output=str(folder / "line.mp4"),
+            outputs=(str(folder / "line.mp4"),),
             max_frames=frame_count,
         )
         result = run_pipeline(options, on_event=lambda _: None, on_tick=lambda _: None)
@@ -244,16 +245,7 @@ def _record(
 
 
 def _writer(path: Path, info: SourceInfo, *, threads: int) -> VideoWriter:
-    return VideoWriter(
-        path,
-        width=info.width,
-        height=info.height,
-        time_base=info.time_base,
-        frame_rate=info.frame_rate,
-        color_range=info.color_range,
-        color_matrix=info.color_matrix,
-        threads=threads,
-    )
+    return VideoWriter(path, EncoderSettings.of(info, threads=threads))
 
 
 def _info(clip: Path) -> SourceInfo:

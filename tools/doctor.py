@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from tools import doctor_engines, doctor_machine, doctor_media
+from tools import doctor_cameras, doctor_engines, doctor_machine, doctor_media
 from tools.findings import Finding
 
 EXIT_ERRORS = 1
@@ -56,12 +56,13 @@ def look(folder: Path) -> Iterator[Finding]:
     yield doctor_machine.check_disk(folder)
     yield doctor_machine.check_descriptors()
     yield doctor_media.check_decoders()
-    yield from doctor_media.check_encoders()
+    yield from doctor_media.check_codecs()
     yield doctor_media.check_gpu()
     yield from doctor_engines.check_openvino()
+    yield from doctor_engines.check_backends()
     yield from doctor_engines.check_engines()
     yield doctor_machine.check_display()
-    yield from doctor_machine.check_cameras()
+    yield from doctor_cameras.check_cameras()
 
 
 def _line(finding: Finding) -> Text:

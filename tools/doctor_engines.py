@@ -1,11 +1,15 @@
 """What can run an engine here, and which engines there are."""
 
+import sys
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from engines.backends.nvidia import why_no_gpu
+from engines.backends.registry import BACKENDS, auto_backend
 from engines.errors import EngineError
 from engines.zoo import SHIPPED_FOLDER, read_manifest
+from tools.extras import with_install_command
 from tools.findings import Finding, error, ok, warning
 
 DEFAULT_ENGINE = "person"
@@ -29,7 +33,7 @@ def check_packages() -> Finding:
 
 def check_openvino() -> Iterator[Finding]:
     """Ask OpenVINO for its devices, and what numbers each is quick with."""
-    todo = "install it again: pip install --force-reinstall openvino"
+    todo = f"install it again: {sys.executable} -m pip install --force-reinstall openvino"
     try:
         import openvino
 
@@ -46,6 +50,22 @@ def check_openvino() -> Iterator[Finding]:
         return
     if not devices:
         yield error("openvino", "no device", todo)
+
+
+def check_backends() -> Iterator[Finding]:
+    """Say which backends can be used here, and why the others cannot."""
+    reasons = {name: runtime.why_not() for name, runtime in BACKENDS.items()}
+    here = [name for name, reason in reasons.items() if reason is None]
+    yield ok("backend", f"{', '.join(here)}; auto takes {auto_backend()}")
+    is_gpu_idle = why_no_gpu() is None and auto_backend() == "openvino"
+    for name, reason in reasons.items():
+        if reason is None:
+            continue
+        found = f"not {name}: {with_install_command(reason)}"
+        if is_gpu_idle and name in ("tensorrt", "onnxruntime:cuda"):
+            yield warning("backend", found, "without it, engines do not run on the GPU")
+        else:
+            yield ok("backend", found)
 
 
 def check_engines(folder: Path = SHIPPED_FOLDER) -> Iterator[Finding]:

@@ -1,16 +1,17 @@
-"""What the machine and its system allow: cores, memory, disk, descriptors, display, cameras."""
+"""What the machine and its system allow: cores, memory, disk, descriptors, display."""
 
 import os
 import platform
 import resource
 import shutil
-import socket
 import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
+from stream.display import screen_size
+from stream.errors import ConfigError
 from stream.machine import available_cores, available_memory_bytes
+from stream.window import check_display as check_windows
 from tools.findings import Finding, error, ok, warning
 
 GIB = 1 << 30
@@ -106,47 +107,13 @@ def check_descriptors() -> Finding:
 
 def check_display() -> Finding:
     """Look whether a window could be shown."""
-    wayland, display = os.environ.get("WAYLAND_DISPLAY"), os.environ.get("DISPLAY")
-    todo = "only windows need one; over ssh: ssh -X, or write to a file"
-    if wayland:
-        return ok("display", f"Wayland {wayland}")
-    if not display:
-        return warning("display", "none (DISPLAY is not set)", todo)
-    number = display.removeprefix(":").partition(".")[0]
-    if display.startswith(":") and number.isdigit() and not _answers(number):
-        return warning("display", f"{display}, but no server answers", todo)
-    return ok("display", f"X11 {display}")
-
-
-def check_cameras(root: Path = _ROOT) -> Iterator[Finding]:
-    """Look which capture devices there are, and whether this user may open them.
-
-    Args:
-        root: Where ``dev`` lies; another one only in tests.
-    """
-    devices = sorted((root / "dev").glob("video*"))
-    if not devices:
-        todo = "only webcams need one; in a container, pass it on: --device /dev/video0"
-        yield warning("camera", "none (/dev/video*)", todo)
-    for device in devices:
-        if os.access(device, os.R_OK | os.W_OK):
-            yield ok("camera", str(device))
-        else:
-            todo = "join its group and log in again: sudo usermod -aG video $USER"
-            yield warning("camera", f"{device} may not be opened", todo)
-
-
-def _answers(number: str) -> bool:
-    """Whether an X server of this machine takes connections."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.settimeout(2)
-        for path in (f"\0/tmp/.X11-unix/X{number}", f"/tmp/.X11-unix/X{number}"):
-            try:
-                probe.connect(path)
-            except OSError:
-                continue
-            return True
-    return False
+    try:
+        check_windows()
+        width, height = screen_size()
+    except ConfigError as exc:
+        found, _, todo = str(exc).partition(": ")[2].rstrip(".").partition("; ")
+        return warning("display", found, todo)
+    return ok("display", f"X11 {os.environ['DISPLAY']}, {width}x{height} px")
 
 
 def _meminfo_bytes(root: Path) -> dict[str, int]:

@@ -3,19 +3,16 @@
 import shutil
 import subprocess
 from collections.abc import Iterator
-from fractions import Fraction
 from pathlib import Path
 
 import av
-from av.codec import Codec, CodecContext
+from av.codec import Codec
 from av.codec.codec import UnknownCodecError
-from av.video.codeccontext import VideoCodecContext
 
+from stream.hardware import CANDIDATES, CPU, KINDS, PROCESSOR, Measure, best_of, keep, try_codecs
 from tools.findings import Finding, error, ok, warning
 
 DECODERS = ("h264", "hevc", "av1", "vp9", "vp8", "mpeg4", "mjpeg", "aac", "opus")
-HARDWARE_ENCODERS = ("h264_nvenc", "hevc_nvenc", "h264_qsv", "h264_vaapi")
-_SIDE_PX = 256
 _DRIVER_S = 20.0
 
 
@@ -31,41 +28,35 @@ def check_decoders() -> Finding:
     return (error if "h264" in missing else warning)("decoders", found, todo)
 
 
-def check_encoders() -> Iterator[Finding]:
-    """Open the encoder that recordings need, and those of graphics hardware."""
-    problem = try_encoder("libx264")
-    if problem is None:
-        yield ok("encoder", "libx264")
-    else:
-        todo = "no video can be written; install PyAV's own wheel: pip install av"
-        yield error("encoder", f"libx264 cannot be opened ({problem})", todo)
-    problems = {name: try_encoder(name) for name in HARDWARE_ENCODERS}
-    there = [name for name, problem in problems.items() if problem is None]
-    if there:
-        yield ok("encoder", f"hardware: {', '.join(there)}")
-    else:
-        causes = ", ".join(f"{name} ({problem})" for name, problem in problems.items())
-        todo = "nothing, unless you have a GPU with an encoder; then look at its driver"
-        yield warning("encoder", f"no hardware: {causes}", todo)
+def check_codecs(measure: Measure = try_codecs) -> Iterator[Finding]:
+    """Try graphics hardware's decoders and encoders beside the processor's; keep the times.
 
-
-def try_encoder(name: str) -> str | None:
-    """Open an encoder for a small picture; returns why it cannot be opened, None if it can."""
-    try:
-        context = CodecContext.create(name, "w")
-    except UnknownCodecError:
-        return "not built in"
-    if not isinstance(context, VideoCodecContext):
-        return "no video encoder"
-    context.width = context.height = _SIDE_PX
-    context.pix_fmt = "vaapi" if name.endswith("vaapi") else "nv12" if "_" in name else "yuv420p"
-    context.time_base = Fraction(1, 25)
-    context.framerate = Fraction(25)
-    try:
-        context.open()
-    except (av.FFmpegError, OSError, ValueError) as exc:
-        return getattr(exc, "strerror", None) or str(exc)
-    return None
+    Args:
+        measure: Instead of trying; for tests.
+    """
+    trials = measure((*PROCESSOR, *CANDIDATES))
+    keep(trials)
+    for kind in KINDS:
+        choice = best_of(kind, trials)
+        own = next(trial for trial in trials if (trial.kind, trial.name) == (kind, CPU[kind]))
+        if own.frame_ms is None:
+            todo = "install PyAV's own wheel: pip install av"
+            yield error(kind, f"{own.name} does not work ({own.problem})", todo)
+            continue
+        there = [
+            f"{trial.name} {trial.frame_ms:.1f} ms"
+            for trial in trials
+            if trial.kind == kind and trial.frame_ms is not None
+        ]
+        yield ok(kind, f"{choice.name} is used; a frame of 720p takes {', '.join(there)}")
+        missing = [
+            f"{trial.name} ({trial.problem})"
+            for trial in trials
+            if trial.kind == kind and trial.frame_ms is None
+        ]
+        if missing:
+            todo = "nothing, unless you have such hardware; then look at its driver"
+            yield warning(kind, f"not here: {', '.join(missing)}", todo)
 
 
 def check_gpu(driver: Path = Path("/proc/driver/nvidia/version")) -> Finding:

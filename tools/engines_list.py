@@ -1,33 +1,66 @@
-"""`maskstream engines`: what can be run by name."""
+"""`maskstream engines`: what can be run by name, and fetching what is not here yet."""
 
 import json
+import sys
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from engines.zoo import ZooEntry, list_engines
+from engines.zoo import RELEASES, Release, ZooEntry, list_engines
+from tools.engines_fetch import MODEL_HOST, fetch_engine, find_release
 
 CLASSES_SHOWN_MAX = 5
 
+app = typer.Typer(help="List the engines that have a name, or fetch one.")
 
+
+@app.callback(invoke_without_command=True)
 def engines(
+    context: typer.Context,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print a list of objects, for programs.")
     ] = False,
 ) -> None:
-    """List the engines that `--engine` takes by name."""
+    """List the engines that `--engine` takes by name, and those that can be fetched."""
+    if context.invoked_subcommand is not None:
+        return
     entries = list_engines()
     if as_json:
         print(json.dumps([_facts(entry) for entry in entries], indent=2, ensure_ascii=False))
         return
-    if not entries:
-        print("no engine has a name here; give `maskstream run --engine` the path of one.")
-        return
     console = Console(highlight=False)
     for entry in entries:
         console.print(_card(entry))
+    here = {entry.name for entry in entries}
+    absent = [release for release in RELEASES if release.name not in here]
+    if absent:
+        console.print(
+            "\nTo be had by maskstream engines fetch NAME (AP as published, on test-dev):"
+        )
+        console.print(_releases(absent))
+
+
+@app.command("fetch")
+def fetch(
+    name: Annotated[str, typer.Argument(help="Such as yolact-resnet50.")],
+    mirror: Annotated[
+        str, typer.Option(metavar="URL", help="Where the repositories are; laid out like it.")
+    ] = MODEL_HOST,
+) -> None:
+    """Download released weights, check them, and make an engine of them for `--engine NAME`."""
+    path = fetch_engine(find_release(name), mirror, lambda line: print(line, file=sys.stderr))
+    print(path)
+
+
+def _releases(releases: list[Release]) -> Table:
+    """Return what can be fetched, one a row."""
+    table = Table.grid(padding=(0, 2))
+    for release in releases:
+        accuracy = f"COCO mask AP {100 * release.mask_ap:.1f}"
+        table.add_row("", release.name, accuracy, release.licence, release.repository)
+    return table
 
 
 def _facts(entry: ZooEntry) -> dict[str, Any]:

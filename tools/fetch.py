@@ -22,8 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+from tools.download import download_bar
 
 CONNECT_TIMEOUT_S = 20.0
 """Without an answer for so long, an address counts as not reached."""
@@ -70,13 +69,6 @@ def fetch_first(clips: tuple[Clip, ...], cache_dir: Path, say: Say) -> Path:
     except OSError as exc:
         raise FetchError(f"{cache_dir}: {exc}; a folder that can be written to is needed.") from exc
     raise FetchError("no clip could be had; name a video of your own: make demo VIDEO=my.mp4")
-
-
-def user_cache_dir() -> Path:
-    """Return the folder for what can be fetched again, by the XDG base directory specification."""
-    configured = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    base = configured if configured.is_absolute() else Path.home() / ".cache"
-    return base / "maskstream"
 
 
 def _fetch(clip: Clip, cache_dir: Path, say: Say) -> bool:
@@ -138,15 +130,7 @@ def from_address(url: str) -> Callable[[Clip, Path], None]:
 def _copy(answer: IO[bytes], file: IO[bytes], clip: Clip) -> None:
     """Copy at most the clip's size, with a bar in a terminal; give up when it takes too long."""
     started_s = time.monotonic()
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-        disable=not sys.stderr.isatty(),
-    ) as bar:
+    with download_bar() as bar:
         task = bar.add_task(clip.name, total=clip.size_bytes)
         for chunk in _chunks(answer, clip.size_bytes + 1):
             file.write(chunk)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import platform
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from engines.yolact.config import Normalization, YolactConfig, get_config
 from stream.errors import ConfigError
 from stream.report import write_text_atomically
 
@@ -21,7 +20,10 @@ CHECKPOINT_NAME = "last.pt"
 class RunCard:
     """The facts that exporting needs, and that repeating the run needs."""
 
-    network: YolactConfig
+    family: str = "yolact"
+    """Cards of version 0.1 do not say it; there was no other."""
+    network: dict[str, Any]
+    """The fields of the family's configuration."""
     class_names: tuple[str, ...]
     command: tuple[str, ...]
     """The command line that began the run."""
@@ -44,7 +46,8 @@ def read_run_card(folder: Path) -> RunCard:
     try:
         values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return RunCard(
-            network=_network(values["network"]),
+            family=values.get("family", "yolact"),
+            network=dict(values["network"]),
             class_names=tuple(values["class_names"]),
             command=tuple(values["command"]),
             data=values["data"],
@@ -81,39 +84,3 @@ def training_versions() -> dict[str, str]:
     """Return the versions of what a trained network depends on."""
     names = ("maskstream", "torch", "torchvision", "numpy", "opencv-python")
     return {"python": platform.python_version(), **{name: version(name) for name in names}}
-
-
-def choose_network(name: str, *, class_count: int, input_size: int | None) -> YolactConfig:
-    """Return a network of the family for a number of classes, at its own size or at another.
-
-    Args:
-        input_size: Side of the square input in pixels, a multiple of 32; the sides of the priors
-            are scaled with it. None keeps the network's own.
-
-    Raises:
-        EngineError: There is no network of that name.
-        ConfigError: The size is impossible.
-    """
-    config = replace(get_config(name), class_count=class_count)
-    if input_size is None:
-        return config
-    if input_size < 64 or input_size % 32:
-        raise ConfigError(f"--input-size: {input_size} was given; it must be 64, 96, 128, ...")
-    factor = input_size / config.input_size
-    scales = tuple(tuple(side * factor for side in level) for level in config.prior_scales)
-    return replace(config, input_size=input_size, prior_scales=scales)
-
-
-def _network(values: dict[str, Any]) -> YolactConfig:
-    """Return a configuration from plain values; lists are tuples again."""
-    known = {field.name for field in fields(YolactConfig)}
-    unknown = sorted(set(values) - known)
-    if unknown:
-        raise ValueError(f"unknown keys {unknown}")
-    normalization = {key: tuple(value) for key, value in values["normalization"].items()}
-    changed = {
-        "prior_scales": tuple(tuple(level) for level in values["prior_scales"]),
-        "aspect_ratios": tuple(values["aspect_ratios"]),
-        "normalization": Normalization(**normalization),
-    }
-    return YolactConfig(**{**values, **changed})

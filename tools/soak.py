@@ -107,7 +107,7 @@ def soak(
 ) -> None:
     """Run many frames and say whether every stage's memory stays flat."""
     source = f"synthetic:numbered?size={size}&fps=30&frames={frames}"
-    options = RunOptions(sources=(source,), engine=engine, output=output)
+    options = RunOptions(sources=(source,), engine=engine, outputs=(output,))
     view = open_view()
     log = MemoryLog(view)
 

@@ -12,9 +12,15 @@ import sys
 CORE_PACKAGES = ("libgl1", "libglib2.0-0")
 """What OpenCV's wheel links beside what it brings along."""
 
-TEST_PROGRAMS = {"ffmpeg": "ffmpeg", "ffprobe": "ffmpeg", "gcc": "build-essential"}
-"""Program -> Debian package: FFmpeg's own tools look at our output independently of PyAV, and the
-compiler builds the camera that tests play."""
+TEST_PROGRAMS = {
+    "ffmpeg": ("ffmpeg",),
+    "ffprobe": ("ffmpeg",),
+    "gcc": ("build-essential",),
+    "Xvfb": ("xvfb",),
+    "chromium": ("chromium", "fonts-dejavu-core"),
+}
+"""Program -> Debian packages: FFmpeg's own tools look at our output independently of PyAV, the
+compiler builds the camera that tests play, windows need a display, and a browser letters."""
 
 
 def missing_core_packages() -> tuple[str, ...]:
@@ -30,7 +36,14 @@ def missing_core_packages() -> tuple[str, ...]:
 def missing_test_packages() -> tuple[str, ...]:
     """Packages of the programs that the tests use and that are not on the path."""
     return tuple(
-        sorted({package for name, package in TEST_PROGRAMS.items() if shutil.which(name) is None})
+        sorted(
+            {
+                package
+                for name, packages in TEST_PROGRAMS.items()
+                if shutil.which(name) is None
+                for package in packages
+            }
+        )
     )
 
 

@@ -1,147 +1,129 @@
-"""`maskstream train`: a network of the YOLACT family from COCO annotations."""
+"""`maskstream train`: a network of any family from COCO annotations."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from stream.errors import ConfigError
 from tools.extras import needs_training_parts
-from tools.run_card import check_run_folder
+from tools.model_options import given_on_command_line, with_options_of
+from tools.run_card import CHECKPOINT_NAME, check_run_folder, read_run_card
+from tools.train_options import TrainSettings, check_heeded, make_train_options
+from tools.training_data import TrainingFiles, find_files
 
-_NETWORK = "Network"
-_LEARNING = "Learning"
+if TYPE_CHECKING:
+    from tools.training_start import Request
 
+_AUTOSCALED = ("learning_rate", "iterations", "lr_steps")
 AnnotationsArgument = Annotated[
-    list[Path],
-    typer.Argument(metavar="ANNOTATIONS", help="COCO JSON files; all with the same categories."),
+    list[Path] | None,
+    typer.Argument(
+        metavar="ANNOTATIONS",
+        show_default=False,
+        help="COCO JSON files, or folders such as VOC2012, all with the same categories; fcn takes "
+        "any.",
+    ),
 ]
 OutputOption = Annotated[
-    Path, typer.Option("--output", "-o", metavar="FOLDER", help="Gets checkpoints, log and card.")
-]
-ImagesOption = Annotated[
-    Path | None,
-    typer.Option(help="Folder that the file names start in; each file's own if left out."),
-]
-ValidationOption = Annotated[
-    Path | None,
-    typer.Option("--val", help="COCO JSON to score on; the best checkpoint is chosen by it."),
-]
-PartialOption = Annotated[
-    str,
+    Path,
     typer.Option(
-        metavar="NAME,NAME",
-        help="Values of an image's `source` whose images label only some of their objects.",
+        "--output",
+        "-o",
+        "--save-folder",
+        metavar="FOLDER",
+        show_default=False,
+        help="Gets checkpoints, log, curves and card.",
     ),
-]
-ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on from the folder's last.pt.")]
-NetworkOption = Annotated[str, typer.Option(rich_help_panel=_NETWORK, help="Of the family.")]
-InputSizeOption = Annotated[
-    int | None,
-    typer.Option(
-        rich_help_panel=_NETWORK,
-        help="Side of the input in pixels, a multiple of 32; may change with --resume.",
-    ),
-]
-BackboneOption = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="FILE.pth",
-        rich_help_panel=_NETWORK,
-        help="Initial values of yolact-light's backbone, in torchvision's names, for BGR input.",
-    ),
-]
-DeviceOption = Annotated[str, typer.Option(rich_help_panel=_LEARNING, help="cpu or cuda:0.")]
-Bf16Option = Annotated[
-    bool, typer.Option("--bf16/--fp32", rich_help_panel=_LEARNING, help="Numbers of the network.")
 ]
 
 
+@with_options_of(TrainSettings)
 def train(
-    annotations: AnnotationsArgument,
+    context: typer.Context,
     output: OutputOption,
-    images: ImagesOption = None,
-    val: ValidationOption = None,
-    partial_sources: PartialOption = "",
-    resume: ResumeOption = False,
-    network: NetworkOption = "yolact-light",
-    input_size: InputSizeOption = None,
-    backbone: BackboneOption = None,
-    iterations: Annotated[int, typer.Option(min=1, rich_help_panel=_LEARNING)] = 4000,
-    batch: Annotated[int, typer.Option(min=1, rich_help_panel=_LEARNING)] = 16,
-    optimizer: Annotated[
-        Literal["adamw", "sgd"], typer.Option(rich_help_panel=_LEARNING)
-    ] = "adamw",
-    schedule: Annotated[
-        Literal["constant-decay", "step"], typer.Option(rich_help_panel=_LEARNING)
-    ] = "constant-decay",
-    learning_rate: Annotated[float, typer.Option(rich_help_panel=_LEARNING)] = 1e-3,
-    backbone_rate: Annotated[
-        float, typer.Option(rich_help_panel=_LEARNING, help="As a factor of the learning rate.")
-    ] = 0.3,
-    weight_decay: Annotated[float, typer.Option(rich_help_panel=_LEARNING)] = 0.02,
-    clip_norm: Annotated[
-        float, typer.Option(rich_help_panel=_LEARNING, help="Largest gradient norm; 0: any.")
-    ] = 10.0,
-    ema_decay: Annotated[
-        float, typer.Option(rich_help_panel=_LEARNING, help="Of the averaged weights.")
-    ] = 0.998,
-    bf16: Bf16Option = True,
-    expand_probability: Annotated[
-        float, typer.Option(rich_help_panel=_LEARNING, help="Of zooming out of a picture.")
-    ] = 0.4,
-    expand_max: Annotated[
-        float, typer.Option(rich_help_panel=_LEARNING, help="Largest canvas, in picture sides.")
-    ] = 2.5,
-    max_masks: Annotated[
-        int, typer.Option(min=1, rich_help_panel=_LEARNING, help="In one image's mask loss.")
-    ] = 60,
-    seed: Annotated[int, typer.Option(rich_help_panel=_LEARNING)] = 0,
-    workers: Annotated[
-        int, typer.Option(min=0, rich_help_panel=_LEARNING, help="Processes that make batches.")
-    ] = 1,
-    device: DeviceOption = "cpu",
-    validate_every: Annotated[
-        int, typer.Option(min=0, rich_help_panel=_LEARNING, help="Iterations; 0: at the end.")
-    ] = 500,
+    annotations: AnnotationsArgument = None,
+    **options: Any,
 ) -> None:
     """Train a network; `maskstream export` makes an engine of it.
 
     The defaults are those of the shipped engine. YOLACT's own are `--optimizer sgd
     --schedule step --weight-decay 5e-4 --backbone-rate 1 --clip-norm 0 --batch 8
     --iterations 800000 --expand-probability 0.5 --expand-max 4 --network yolact-base`.
+    Darknet's for YOLOv3: `--family yolov3 --network yolov3 --backbone darknet53.conv.74
+    --optimizer sgd --schedule burn-in --lr-steps 400000,450000 --weight-decay 5e-4
+    --backbone-rate 1 --clip-norm 0 --batch 64 --iterations 500200 --multi-scale`.
+    A two-class head on FCN8s: `--family fcn --network fcn8s --backbone fcn8s.pth --freeze-body
+    --weight-decay 0`, on crops of all objects that have a mask.
+    With --resume, what is not typed is as it was in the run.
+    Several cards, or machines: `torchrun --nproc-per-node 2 --no-python maskstream train ...`.
     """
-    check_run_folder(output, is_resumed=resume)
+    settings = TrainSettings.model_construct(**options)
+    given = given_on_command_line(context, options)
+    check_run_folder(output, is_resumed=settings.is_resumed)
+    if settings.start_iteration and settings.weights is None:
+        raise ConfigError("--start-iter: there are no --weights to begin with; name them.")
     with needs_training_parts("train"):
-        from tools.training_run import Request, run_training
-        from train.augment import AugmentOptions
-        from train.trainer import TrainOptions
-    request = Request(
-        annotations=annotations,
-        images=images,
-        validation=val,
-        partial_sources=tuple(name for name in partial_sources.split(",") if name),
-        folder=output,
-        is_resumed=resume,
-        network=network,
-        input_size=input_size,
-        backbone=backbone,
+        from tools.training_run import run_training
+        from train.options import autoscaled
+        from train.recipes import get_recipe
+    if settings.is_resumed:
+        settings = _as_begun(settings, given, output)
+    recipe = get_recipe(settings.family)
+    check_heeded(recipe, TrainSettings, given)
+    files = find_files(
+        annotations or [],
+        settings.data,
+        settings.validation,
+        settings.test,
+        finds_test=recipe.measures_losses,
     )
-    options = TrainOptions(
-        iterations=iterations,
-        batch=batch,
-        optimizer=optimizer,
-        schedule=schedule,
-        learning_rate=learning_rate,
-        backbone_rate=backbone_rate,
-        weight_decay=weight_decay,
-        clip_norm=clip_norm,
-        ema_decay=ema_decay,
-        use_bf16=bf16,
-        max_masks=max_masks,
-        seed=seed,
-        workers=workers,
-        device=device,
-        validate_every=validate_every,
-        augment=AugmentOptions(expand_probability=expand_probability, expand_max=expand_max),
+    made = make_train_options(settings)
+    run_training(
+        _request(settings, files, output),
+        autoscaled(made) if settings.is_autoscaled else made,
     )
-    run_training(request, options)
+
+
+def _as_begun(settings: TrainSettings, given: dict[str, Any], folder: Path) -> TrainSettings:
+    """Return settings with what is not typed as the run in a folder began with it.
+
+    Where it runs is not taken over, and neither is what --autoscale is to fit anew.
+
+    Raises:
+        ConfigError: The folder's run is of another family.
+    """
+    from tools.training_start import options_of_run
+
+    family = read_run_card(folder).family
+    if given.get("family", family) != family:
+        raise ConfigError(
+            f"--family: {settings.family} was given; the run in {folder} is of {family}."
+        )
+    begun = options_of_run(settings.weights or folder / CHECKPOINT_NAME)
+    begun["lr_steps"] = ",".join(map(str, begun.get("lr_steps", settings.lr_steps.split(","))))
+    own = {"device", "workers", *(_AUTOSCALED if settings.is_autoscaled else ())}
+    kept = TrainSettings.model_fields.keys() - given.keys() - own
+    taken = {name: value for name, value in begun.items() if name in kept}
+    return settings.model_copy(update={**taken, "family": family})
+
+
+def _request(settings: TrainSettings, files: TrainingFiles, folder: Path) -> "Request":
+    from tools.training_start import Request
+
+    return Request(
+        files=files,
+        images=settings.images,
+        partial_sources=tuple(name for name in settings.partial_sources.split(",") if name),
+        folder=folder,
+        is_resumed=settings.is_resumed,
+        family=settings.family,
+        network=settings.network,
+        input_size=settings.input_size,
+        backbone=settings.backbone,
+        weights=settings.weights,
+        start_iteration=settings.start_iteration,
+        epochs=settings.epochs,
+        best_by=settings.best_by,
+        finds_rate=settings.finds_rate,
+    )

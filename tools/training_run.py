@@ -1,47 +1,31 @@
 """One run of training, from annotation files to a folder that `maskstream export` reads."""
 
-import pickle
+import os
 import sys
-from dataclasses import dataclass, replace
-from pathlib import Path
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import torch
 
-from engines.yolact.backbones import load_nanodet_shufflenet
-from engines.yolact.config import YolactConfig
-from engines.yolact.network import Yolact
 from stream.errors import ConfigError
 from stream.machine import available_cores
-from tools.run_card import (
-    RUN_CARD_NAME,
-    RunCard,
-    choose_network,
-    read_run_card,
-    training_versions,
-)
-from tools.training_view import open_training_view
-from train.coco import CocoSet, read_coco
-from train.errors import AnnotationError
-from train.trainer import BEST_NAME, CHECKPOINT_NAME, Trainer, TrainOptions
+from tools.trained_run import recipe_of
+from tools.training_sets import TrainingSets, read_sets
+from tools.training_start import BY_LOSS, Request, begin, card_of, initial_values
+from tools.training_view import data_lines, open_training_view
+from train.checkpoint import BEST_NAME, CHECKPOINT_NAME
+from train.group import Group, join_group, leave_group
+from train.log import LOG_NAME, Progress, read_log
+from train.options import TrainOptions
+from train.recipe import Recipe
+from train.recipes import get_recipe
+from train.trainer import Trainer
 
+if TYPE_CHECKING:
+    from train.learning_rate import RateSearch
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """What to train, on what, and where to."""
-
-    annotations: list[Path]
-    images: Path | None
-    """Folder that file names start in; each annotation file's own if None."""
-    validation: Path | None
-    partial_sources: tuple[str, ...]
-    """Values of an image's ``source`` whose images label only some of their objects."""
-    folder: Path
-    is_resumed: bool
-    network: str
-    input_size: int | None
-    """In pixels; the network's own if None."""
-    backbone: Path | None
-    """Initial values."""
+PLOT_NAME, RATES_PLOT_NAME = "curves.png", "rates.png"
 
 
 def run_training(request: Request, options: TrainOptions) -> None:
@@ -51,118 +35,122 @@ def run_training(request: Request, options: TrainOptions) -> None:
         TrainError: The data cannot be used, or the loss diverged.
         ConfigError: The network, its initial values or the folder's card cannot be used.
     """
-    torch.set_num_threads(available_cores())
-    sets = [
-        read_coco(path, request.images, partial_sources=request.partial_sources)
-        for path in request.annotations
-    ]
-    validation = None if request.validation is None else read_coco(request.validation)
-    card = _card(request, sets)
+    group = join_group(options.device)
+    torch.set_num_threads(max(1, available_cores() // _processes_here()))
+    try:
+        sets = read_sets(
+            request.files, get_recipe(request.family), request.images, request.partial_sources
+        )
+        options = _by_epochs(options, request.epochs, len(sets.images))
+        if request.finds_rate:
+            _find_rate(request, options, sets, group)
+            return
+        _train(request, options, sets, group)
+    finally:
+        leave_group(group)
+    if group.is_first:
+        pictures = sorted(path.name for path in request.folder.glob("*.png"))
+        for name in (BEST_NAME, CHECKPOINT_NAME, *pictures):
+            if (request.folder / name).is_file():
+                print(request.folder / name)
+
+
+def _train(request: Request, options: TrainOptions, sets: TrainingSets, group: Group) -> None:
+    card = card_of(request, sets)
+    recipe = recipe_of(card, request.folder, options)
+    _measure_by(recipe, request, sets)
+    if group.is_first:
+        for line in data_lines([*sets.training, *([sets.validation] if sets.validation else [])]):
+            print(line, file=sys.stderr)
     view = open_training_view(options.iterations)
-    trainer = Trainer(
-        card.network,
-        card.class_names,
-        [image for dataset in sets for image in dataset.images],
-        validation,
-        request.folder,
-        options,
-        view.show,
-    )
-    _begin(trainer, request, card)
+    trainer = Trainer(recipe, sets.images, sets.validation, request.folder, view.show, group)
+    begin(trainer, request, is_told=group.is_first)
+    if group.is_first:
+        card.write(request.folder)
     try:
         trainer.run()
     finally:
         view.close()
-        if trainer.iteration < options.iterations:
-            print(
-                f"stopped after {trainer.iteration} iterations; go on with --resume",
-                file=sys.stderr,
-            )
-    for name in (BEST_NAME, CHECKPOINT_NAME):
-        if (request.folder / name).is_file():
-            print(request.folder / name)
+        if group.is_first:
+            _close(trainer, options.iterations, sets)
 
 
-def _card(request: Request, sets: list[CocoSet]) -> RunCard:
-    """Return the card of the run: the one it has, or a new one."""
-    class_names = _common_classes(sets)
-    if request.is_resumed and (request.folder / RUN_CARD_NAME).is_file():
-        card = read_run_card(request.folder)
-        if card.class_names != class_names:
-            raise ConfigError(
-                f"{request.folder}: its run learns {_listed(card.class_names)}; the annotations "
-                f"have {_listed(class_names)}."
-            )
-        if request.input_size in (None, card.network.input_size):
-            return card
-        # The network is convolutional, so a run may begin small and quick and end at full size.
-        network = choose_network(
-            card.network.name, class_count=len(class_names), input_size=request.input_size
-        )
-        command = (*card.command, "&&", "maskstream", *sys.argv[1:])
-        return replace(card, network=network, command=command)
-    return RunCard(
-        network=choose_network(
-            request.network, class_count=len(class_names), input_size=request.input_size
-        ),
-        class_names=class_names,
-        command=("maskstream", *sys.argv[1:]),
-        data={
-            str(path): len(dataset.images)
-            for path, dataset in zip(request.annotations, sets, strict=True)
-        },
-        versions=training_versions(),
-    )
+def _by_epochs(options: TrainOptions, epochs: int | None, image_count: int) -> TrainOptions:
+    """Return options whose iterations are so many epochs, each with a validation."""
+    if epochs is None:
+        return options
+    each = max(1, round(image_count / options.batch))
+    return replace(options, iterations=epochs * each, validate_every=each)
 
 
-def _common_classes(sets: list[CocoSet]) -> tuple[str, ...]:
-    """Return the classes that all sets have, in one order.
+def _measure_by(recipe: Recipe[Any, Any, Any], request: Request, sets: TrainingSets) -> None:
+    """Tell a recipe what else to measure, and what makes a checkpoint the best.
 
     Raises:
-        AnnotationError: They differ.
+        ConfigError: The family measures no losses.
     """
-    first = sets[0]
-    for other in sets[1:]:
-        if other.class_names != first.class_names:
-            raise AnnotationError(
-                f"{other.path}: has the classes {_listed(other.class_names)}, {first.path} has "
-                f"{_listed(first.class_names)}; the files must have the same."
-            )
-    return first.class_names
+    if sets.test is None and request.best_by == "ap":
+        return
+    if not recipe.measures_losses:
+        raise ConfigError(f"--test, --best-by: {recipe.family} measures no losses; mask-rcnn does.")
+    recipe.test = sets.test
+    if request.best_by == "loss":
+        recipe.best_by = BY_LOSS
 
 
-def _listed(names: tuple[str, ...]) -> str:
-    """Return names, or the first of many."""
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+def _find_rate(request: Request, options: TrainOptions, sets: TrainingSets, group: Group) -> None:
+    """Print the learning rate that a search suggests, and draw the search into the folder."""
+    from train.learning_rate import STEPS, find_learning_rate, plot_rates
 
+    recipe = recipe_of(card_of(request, sets), request.folder, options)
+    torch.manual_seed(options.seed)
+    network = recipe.make_network()
+    fill = initial_values(recipe, request.weights, request.backbone)
+    if fill is not None:
+        fill(network)
+    view, begun_s = open_training_view(STEPS), time.monotonic()
 
-def _begin(trainer: Trainer, request: Request, card: RunCard) -> None:
-    """Give a trainer what it begins with: a checkpoint, initial values, or neither."""
-    if request.is_resumed:
-        trainer.resume(request.folder / CHECKPOINT_NAME)
-    elif request.backbone is not None:
-        backbone = request.backbone
-        trainer.load_backbone(lambda network: _fill_backbone(network, card.network, backbone))
-    card.write(request.folder)
+    def show(step: int, rate: float, loss: float) -> None:
+        elapsed_s = time.monotonic() - begun_s
+        view.show(Progress(step, STEPS, {"total": loss}, rate, elapsed_s))
 
-
-def _fill_backbone(network: Yolact, config: YolactConfig, path: Path) -> None:
-    """Fill a light network's backbone from a file of tensors.
-
-    Raises:
-        ConfigError: The network has another backbone, or the file does not fit it.
-    """
-    if config.backbone != "shufflenet_v2_x1_0":
-        raise ConfigError(
-            f"--backbone: {config.name} has a {config.backbone}; only yolact-light's backbone can "
-            "be given initial values."
-        )
+    watch = show if group.is_first else lambda *_: None
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        load_nanodet_shufflenet(network.backbone, state)
-    except (OSError, RuntimeError, KeyError, AttributeError, pickle.UnpicklingError) as exc:
-        reason = str(exc).splitlines()[0]
-        raise ConfigError(
-            f"{path}: does not fit a shufflenet_v2_x1_0 ({reason}); a file of its tensors without "
-            "conv5 and fc is needed."
-        ) from exc
+        search = find_learning_rate(
+            recipe, network.to(group.device), sets.images, group=group, watch=watch
+        )
+    finally:
+        view.close()
+    if group.is_first:
+        path = request.folder / RATES_PLOT_NAME
+        path.parent.mkdir(parents=True, exist_ok=True)
+        plot_rates(search, path)
+        print(_told(search), file=sys.stderr)
+        print(f"--learning-rate {search.suggestion:g}")
+        print(path)
+
+
+def _told(search: "RateSearch") -> str:
+    """Return in words what a search found."""
+    text = f"the loss was least at a rate of {search.best:.2g}; a tenth of that is a safe start"
+    if search.has_turned:
+        return text
+    return f"{text}, though the loss had not risen again when the search ended: look at the picture"
+
+
+def _close(trainer: Trainer, iterations: int, sets: TrainingSets) -> None:
+    """Draw the curves, and say how to go on where that makes sense."""
+    folder = trainer.folder
+    if (folder / LOG_NAME).is_file():
+        from train.plot import plot_run  # matplotlib takes a second to load
+
+        plot_run(read_log(folder / LOG_NAME), folder / PLOT_NAME)
+    if trainer.iteration < iterations:
+        print(f"stopped after {trainer.iteration} iterations; go on with --resume", file=sys.stderr)
+    elif sets.validation is not None:
+        trainer.recipe.draw(trainer.average.network, sets.validation, folder)
+
+
+def _processes_here() -> int:
+    """Return how many processes of the run are on this machine."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))

@@ -1,6 +1,8 @@
 """What a training run shows of itself: a bar in a terminal, else a line now and then."""
 
 import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import Protocol, TextIO
 
 from rich.console import Console
@@ -8,7 +10,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bar
 
 from stream.progress import clock_text
-from train.trainer import Progress
+from train.coco import CocoSet
+from train.evaluate import KIND_TITLES, MAIN_METRICS
+from train.log import Progress
 
 LINE_PERIOD_S = 30.0
 
@@ -80,16 +84,42 @@ class _BarView:
         self._bar.stop()
 
 
+def data_lines(sets: Sequence[CocoSet]) -> Iterator[str]:
+    """Return what there is to learn from: pictures, objects, the class of each category."""
+    for dataset in sets:
+        objects = [a for image in dataset.images for a in image.annotations if not a.is_crowd]
+        masks = sum(a.rle is not None for a in objects)
+        empty = sum(not image.annotations for image in dataset.images)
+        yield (
+            f"{dataset.path}: {len(dataset.images)} pictures, {empty} of them without objects; "
+            f"{len(objects)} objects, {masks} with a mask"
+        )
+        counts = Counter(a.class_id for a in objects)
+        for class_id, name in enumerate(dataset.class_names):
+            category = dataset.category_ids[class_id]
+            yield f"  class {class_id} {name} = category {category}: {counts[class_id]} objects"
+        yield from (f"  {note}" for note in dataset.notes)
+
+
 def step_line(step: Progress) -> str:
     """Return a step as one line of text."""
     parts = [f"iteration {step.iteration} of {step.iterations}", _losses(step)]
-    if step.metrics is not None:
-        boxes, masks = step.metrics["bbox"], step.metrics["segm"]
-        parts.append(f"box AP {100 * boxes['AP']:.1f}, AP50 {100 * boxes['AP50']:.1f}")
-        parts.append(f"mask AP {100 * masks['AP']:.1f}, AP50 {100 * masks['AP50']:.1f}")
+    parts += [_measured(kind, figures) for kind, figures in (step.metrics or {}).items()]
     return ", ".join(parts)
 
 
+def _measured(kind: str, figures: dict[str, float]) -> str:
+    """Return a validation's figures of one kind: a loss as it is, shares in percent."""
+    if "total" in figures:
+        return f"{'validation loss' if kind == 'loss' else kind} {figures['total']:.2f}"
+    names = [name for name in (*MAIN_METRICS, "accuracy") if name in figures]
+    shown = ", ".join(f"{name} {100 * figures[name]:.1f}" for name in names)
+    # "hits" has an accuracy alone, and "test hits" that of the test set.
+    title = KIND_TITLES.get(kind, kind.removesuffix("hits").strip())
+    return f"{title} {shown}".strip()
+
+
 def _losses(step: Progress) -> str:
-    """Return the losses, each by its name."""
-    return "losses " + " ".join(f"{name} {value:.2f}" for name, value in step.losses.items())
+    """Return the losses, each by its name, and the steps that were not finite."""
+    losses = "losses " + " ".join(f"{name} {value:.2f}" for name, value in step.losses.items())
+    return f"{losses}, {step.skipped} steps skipped" if step.skipped else losses
