@@ -1,97 +1,29 @@
-"""One contract for all backends, and agreement of the exported graph with torch."""
-
-from collections.abc import Callable
+"""Agreement of the exported graph with torch, and opening by name and path."""
 
 import numpy as np
 import pytest
 
 from engines import open_engine
-from engines.backends.base import Backend
+from engines.backends.base import BackendOptions
 from engines.backends.openvino_backend import OpenVinoBackend
 from engines.backends.torch_backend import TorchBackend
 from engines.errors import BackendError
 from tests.engines.tiny import tiny_detector, tiny_engine_file
 
-OUTPUTS = {
-    "boxes": (100, 4),
-    "scores": (100,),
-    "class_ids": (100,),
-    "coefficients": (100, 8),
-    "prototypes": (16, 16, 8),
-}
 
-MAKERS: dict[str, Callable[[], Backend]] = {
-    "openvino-latency": lambda: OpenVinoBackend(tiny_engine_file(), threads=1, batch=1),
-    "openvino-throughput": lambda: OpenVinoBackend(tiny_engine_file(), threads=2),
-    "torch": lambda: TorchBackend(tiny_detector()),
-}
+def openvino(**options) -> OpenVinoBackend:
+    return OpenVinoBackend(tiny_engine_file(), BackendOptions(input_size=64, **options))
 
 
-@pytest.fixture(params=MAKERS)
-def backend(request):
-    opened = MAKERS[request.param]()
-    yield opened
-    opened.close()
-
-
-def _noise(count, seed=1):
+def _noise(count, seed):
     return np.random.default_rng(seed).integers(0, 256, (count, 64, 64, 3), np.uint8)
-
-
-def test_outputs_have_the_shapes_of_the_boundary(backend):
-    outputs = backend.infer(_noise(3))
-    assert {name: array.shape[1:] for name, array in outputs.items()} == OUTPUTS
-    assert all(len(array) == 3 for array in outputs.values())
-
-
-@pytest.mark.parametrize("count", range(1, 6))
-def test_every_batch_size_gives_what_single_frames_give(backend, count):
-    frames = _noise(count)
-    together = backend.infer(frames)
-    for row in range(count):
-        alone = backend.infer(frames[row : row + 1])
-        for name in ("scores", "boxes", "prototypes"):
-            np.testing.assert_allclose(together[name][row], alone[name][0], atol=2e-3, err_msg=name)
-
-
-def test_the_same_frames_give_the_same_outputs(backend):
-    first, second = backend.infer(_noise(2)), backend.infer(_noise(2))
-    for name in OUTPUTS:
-        np.testing.assert_array_equal(first[name], second[name])
-
-
-def test_outputs_stay_when_the_next_batch_runs(backend):
-    first = backend.infer(_noise(2))
-    before = {name: array.copy() for name, array in first.items()}
-    backend.infer(_noise(2, seed=9))
-    for name, array in before.items():
-        np.testing.assert_array_equal(first[name], array)
-
-
-@pytest.mark.parametrize(
-    "frames",
-    [
-        pytest.param(np.zeros((1, 32, 64, 3), np.uint8), id="size"),
-        pytest.param(np.zeros((64, 64, 3), np.uint8), id="no-batch"),
-    ],
-)
-def test_frames_of_another_shape_are_refused(backend, frames):
-    with pytest.raises(BackendError, match="is needed"):
-        backend.infer(frames)
-
-
-def test_a_closed_backend_says_so_and_closes_twice(backend):
-    backend.close()
-    backend.close()
-    with pytest.raises(BackendError, match="closed"):
-        backend.infer(_noise(1))
 
 
 def test_onnx_equals_torch():
     """In float32 OpenVINO and torch differ by rounding only; what is kept is the same."""
     frames = _noise(4, seed=3)
-    ours = TorchBackend(tiny_detector()).infer(frames)
-    opened = OpenVinoBackend(tiny_engine_file(), threads=1, batch=1, precision="fp32")
+    ours = TorchBackend(tiny_detector(), 64).infer(frames)
+    opened = openvino(batch=1, precision="fp32")
     theirs = opened.infer(frames)
     opened.close()
     np.testing.assert_allclose(theirs["scores"], ours["scores"], atol=1e-4)
@@ -110,9 +42,9 @@ def test_onnx_masks_equal_torch_masks():
 
     frames = _noise(3, seed=5)
     sizes = [(200, 100)] * 3
-    opened = OpenVinoBackend(tiny_engine_file(), threads=1, batch=1, precision="fp32")
+    opened = openvino(batch=1, precision="fp32")
     with (
-        Engine(TorchBackend(tiny_detector()), tiny_manifest()) as a,
+        Engine(TorchBackend(tiny_detector(), 64), tiny_manifest()) as a,
         Engine(opened, tiny_manifest()) as b,
     ):
         for ours, theirs in zip(
@@ -145,5 +77,5 @@ def test_a_graph_that_openvino_refuses_is_one_line(tmp_path):
     broken = tmp_path / "broken.onnx"
     broken.write_bytes(data.replace(b"Softmax", b"Sofdmax"))
     with pytest.raises(BackendError) as caught:
-        OpenVinoBackend(broken, threads=1, batch=1)
+        OpenVinoBackend(broken, BackendOptions(input_size=64, batch=1))
     assert "\n" not in str(caught.value)

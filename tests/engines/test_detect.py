@@ -1,33 +1,12 @@
-"""Fast NMS and the rows that leave the graph."""
+"""The rows that leave the graph."""
 
 import numpy as np
 import torch
 
-from engines.yolact.detect import decode, detect, fast_nms, pairwise_iou
+from engines.nms import fast_nms
+from engines.yolact.detect import class_scores, decode, detect
 from engines.yolact.network import RawOutputs
 from engines.yolact.priors import decode_boxes
-
-
-def _boxes(*rows):
-    return torch.tensor([[rows]], dtype=torch.float32)
-
-
-def test_iou_of_half_overlapping_squares_is_one_third():
-    iou = pairwise_iou(_boxes([0, 0, 2, 2], [1, 0, 3, 2]))[0, 0]
-    torch.testing.assert_close(iou, torch.tensor([[1.0, 1 / 3], [1 / 3, 1.0]]))
-
-
-def test_a_suppressed_box_still_suppresses():
-    # B overlaps A by 2/3, C overlaps B by 2/3, C overlaps A by 0.43: greedy NMS would drop B, and
-    # then keep C; Fast NMS drops both.
-    a, b, c = [0, 0, 10, 10], [0, 2, 10, 12], [0, 4, 10, 14]
-    assert fast_nms(_boxes(a, b, c), 0.5)[0, 0].tolist() == [1.0, 0.0, 0.0]
-    assert fast_nms(_boxes(a, c), 0.5)[0, 0].tolist() == [1.0, 1.0]
-
-
-def test_an_overlap_of_just_the_limit_is_kept():
-    # Intersection 10, union 20.
-    assert fast_nms(_boxes([0, 0, 10, 2], [0, 0, 10, 1]), 0.5)[0, 0].tolist() == [1.0, 1.0]
 
 
 def test_decode_in_torch_equals_decode_in_numpy():
@@ -50,9 +29,16 @@ def test_rows_are_sorted_with_their_own_coefficients_and_classes():
         prototypes=torch.zeros(1, 2, 2, 1),
         semantic=None,
     )
-    found = detect(raw, priors)
+    found = detect(raw, priors, fast_nms)
     assert found.class_ids[0, :2].tolist() == [1, 0]
     assert found.coefficients[0, :2, 0].tolist() == [12.0, 10.0]
     torch.testing.assert_close(found.boxes[0, 0], torch.tensor([0.85, 0.85, 0.95, 0.95]))
     torch.testing.assert_close(found.scores[0, 0], torch.softmax(logits[0, 2], 0)[2])
     assert bool((found.scores[0, :-1] >= found.scores[0, 1:]).all())
+
+
+def test_of_one_class_the_score_is_that_of_the_softmax():
+    logits = torch.randn(2, 50, 2, generator=torch.Generator().manual_seed(0)) * 8
+    torch.testing.assert_close(class_scores(logits), torch.softmax(logits, dim=-1)[..., 1:])
+    more = torch.randn(2, 50, 4, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(class_scores(more), torch.softmax(more, dim=-1)[..., 1:])

@@ -19,15 +19,12 @@ BASE = get_config("yolact-base")
         ("yolact-im400", 10_077),
         ("yolact-im700", 30_963),
         ("yolact-resnet50-pascal", 19_248),
+        ("yolact-plus-base", 57_744),
+        ("yolact-plus-resnet50", 57_744),
     ],
 )
 def test_prior_count_is_the_released_models(name, count):
     assert make_priors(get_config(name)).shape == (count, 4)
-
-
-def test_prior_count_with_three_scales_a_level_is_that_of_the_plus_models():
-    scales = tuple(tuple(s[0] * 2 ** (i / 3) for i in range(3)) for s in BASE.prior_scales)
-    assert len(make_priors(replace(BASE, prior_scales=scales))) == 57_744
 
 
 def test_first_priors_have_the_published_values():
@@ -43,6 +40,15 @@ def test_pascal_priors_keep_their_aspect():
     priors = make_priors(replace(BASE, has_square_priors=False, prior_scales=scales))[:3]
     np.testing.assert_allclose(priors[1, 2:], [0.03085557, 0.06171114], atol=1e-7)
     np.testing.assert_allclose(priors[2, 2:], [0.06171114, 0.03085557], atol=1e-7)
+
+
+def test_plus_models_have_three_scales_of_three_shapes_a_cell():
+    priors = make_priors(get_config("yolact-plus-resnet50"))
+    scales = np.repeat([24, 30.2381, 38.0976], 3) / 550
+    root = np.sqrt(np.tile([1, 0.5, 2], 3))
+    np.testing.assert_allclose(priors[:9, 2], scales * root, rtol=1e-5)
+    np.testing.assert_allclose(priors[:9, 3], scales / root, rtol=1e-5)
+    assert priors[-1, 2] == pytest.approx(384 * 2 ** (2 / 3) * 2**0.5 / 550)
 
 
 def test_levels_start_at_the_published_offsets():
