@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +54,8 @@ class FakeEngine:
     """
 
     backend = "fake"
+    device = "cpu"
+    reason = ""
     precision = "fp32"
     manifest = MANIFEST
 
@@ -118,11 +121,11 @@ class ReadingEngine(FakeEngine):
         )
 
 
-def reading_engine(name: str, *, threads: int) -> ReadingEngine:
+def reading_engine(name: str, **_: Any) -> ReadingEngine:
     return ReadingEngine(name)
 
 
-def engine(name: str, *, threads: int) -> FakeEngine:
+def engine(name: str, *, threads: int, **_: Any) -> FakeEngine:
     made = FakeEngine(name)
     if threads > 1:  # in the stage; the supervisor opens it with one thread
         time.sleep(made.keys.get("load_ms", 0) / 1e3)

@@ -47,6 +47,8 @@ def options(
     engine: str = "fake",
     real: tuple[str, ...] = (),
     times: Any = None,
+    output: str | None = None,
+    results: Any = None,
     **others: Any,
 ) -> RunOptions:
     """Returns options of a run with fakes, but for those named in ``real``.
@@ -59,6 +61,8 @@ def options(
     return RunOptions(
         sources=sources,
         engine=engine,
+        outputs=() if output is None else (output,),
+        results=() if results is None else (str(results),),
         replaced=replaced,
         times=TimeOptions(**{"tick_s": 0.02, "batch_deadline_s": 0.05, **(times or {})}),
         **others,

@@ -1,25 +1,33 @@
-"""Records frames for ever, to be killed in the middle: ``python -m tests.stream.recorder FILE``."""
+"""Records frames for ever, to be killed in the middle: ``python -m tests.stream.recorder FILE``.
+
+With a second argument it records in chunks of so many seconds; ``FILE.m3u8`` is a live folder.
+"""
 
 import sys
-from fractions import Fraction
 from pathlib import Path
 
+from stream.hls import HlsWriter
+from stream.options import SegmentOptions
+from stream.segments import SegmentedWriter
 from stream.writer import VideoWriter
 from tests.stream.clips import gradient, planes_from
+from tests.stream.writers import small_settings
+
+SETTINGS = small_settings()
 
 
-def main(path: Path) -> None:
+def open_writer(path: Path, length_s: float | None) -> HlsWriter | SegmentedWriter | VideoWriter:
+    """The writer that the arguments ask for."""
+    if path.suffix == ".m3u8":
+        return HlsWriter(path, SETTINGS)
+    if length_s is not None:
+        return SegmentedWriter(path, SegmentOptions(length_s=length_s), SETTINGS)
+    return VideoWriter(path, SETTINGS)
+
+
+def main(path: Path, length_s: float | None = None) -> None:
     """Write frames at 25 a second of video time; say on stdout how many have gone in."""
-    writer = VideoWriter(
-        path,
-        width=64,
-        height=48,
-        time_base=Fraction(1, 25),
-        frame_rate=25.0,
-        color_range=0,
-        color_matrix=6,
-        preset="ultrafast",
-    )
+    writer = open_writer(path, length_s)
     number = 0
     while True:
         writer.write(planes_from(gradient(number, 64, 48), 64, 48), number)
@@ -29,4 +37,4 @@ def main(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), *map(float, sys.argv[2:]))

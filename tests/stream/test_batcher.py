@@ -9,7 +9,7 @@ def batcher(live=None, *, batch_max=4, per_source_max=4, deadline_s=0.125) -> Ba
     return Batcher(
         {0: False} if live is None else live,
         batch_max=batch_max,
-        per_source_max=per_source_max,
+        per_source_max=dict.fromkeys(live or {0: False}, per_source_max),
         deadline_s=deadline_s,
     )
 

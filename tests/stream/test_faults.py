@@ -10,7 +10,7 @@ import time
 import pytest
 
 from stream.control import ControlMessage
-from stream.telemetry import Telemetry
+from stream.page import StagePage
 from stream.worker import Worker
 from tests.stream.line import Recorder, run
 
@@ -27,7 +27,7 @@ def assert_accounted(result) -> None:
 
 
 def test_a_crash_of_the_engine_shows_its_traceback_and_the_file_is_finished(tmp_path):
-    out = tmp_path / "out.txt"
+    out = tmp_path / "out.mp4"
     result = run("fake:frames=200", engine="fake?raise_at=5&batch=2", output=str(out))
     assert result.exit_code == 4
     assert result.message == "infer: ArithmeticError: the engine was told to fail"
@@ -56,7 +56,7 @@ def test_a_crash_in_foreign_code_is_named_with_its_signal():
 
 
 def test_a_source_that_breaks_is_one_line_for_the_user(tmp_path):
-    out = tmp_path / "out.txt"
+    out = tmp_path / "out.mp4"
     result = run("fake:raise_at=6", output=str(out))
     assert (result.exit_code, result.traceback) == (3, None)
     assert result.message == "fake:raise_at=6: broke; a whole one is needed."
@@ -65,9 +65,9 @@ def test_a_source_that_breaks_is_one_line_for_the_user(tmp_path):
 
 
 def test_a_full_disk_is_one_line_for_the_user(tmp_path):
-    result = run("fake:frames=100", output=str(tmp_path / "full.txt"))
+    result = run("fake:frames=100", output=str(tmp_path / "full.mp4"))
     assert (result.exit_code, result.traceback) == (2, None)
-    assert "full.txt: the disk is full" in result.message
+    assert "full.mp4: the disk is full" in result.message
     assert_accounted(result)
     assert result.figures.frames.delivered == 5
     assert list(tmp_path.iterdir()) == []
@@ -133,7 +133,7 @@ def test_a_stage_killed_at_any_moment_ends_the_run_with_every_frame_counted(
 
     killed_s: list[float] = []
     recorder = Recorder(when=lambda snapshot: snapshot.frames.delivered > 5, act=kill)
-    out = tmp_path / "out.txt"
+    out = tmp_path / "out.mp4"
     result = run("fake:frames=1000000", recorder=recorder, output=str(out), engine="fake?work_ms=1")
     assert time.monotonic() - killed_s[0] < 2
     assert result.exit_code == 4
@@ -148,8 +148,8 @@ def test_a_stage_killed_at_any_moment_ends_the_run_with_every_frame_counted(
 
 
 def test_a_frame_that_no_count_accounts_for_fails_the_run(monkeypatch):
-    honest = Telemetry._captured
-    monkeypatch.setattr(Telemetry, "_captured", staticmethod(lambda page: honest(page) + 2))
+    honest = vars(StagePage)["captured"].fget
+    monkeypatch.setattr(StagePage, "captured", property(lambda page: honest(page) + 2))
     result = run("fake:frames=9")
     assert result.exit_code == 4
     assert result.message == (

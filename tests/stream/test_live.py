@@ -12,9 +12,10 @@ import cv2
 import numpy as np
 import pytest
 
+from stream.errors import ConfigError
 from stream.frame import planes_of
 from stream.live import LiveSource
-from stream.live_open import LiveOptions
+from stream.live_open import LiveOptions, check_live
 from stream.live_start import ABSENT_SIZE, find_live, probe
 from stream.trouble import Trouble
 from tests.stream.clips import make_clip
@@ -91,14 +92,15 @@ def test_a_stream_that_ends_is_opened_again_and_a_new_size_is_a_new_epoch():
 
 
 def test_a_recording_on_a_web_server_is_read_once_and_ends(tmp_path):
-    make_clip(tmp_path / "clip.mkv", pts=range(30))
+    make_clip(tmp_path / "clip.mkv", pts=range(150))
     with serving(partial(Files, directory=str(tmp_path))) as address:
         uri = f"{address}/clip.mkv"
         info = probe(uri, LiveOptions())
         assert info.kind == "file"
-        assert info.duration_s == pytest.approx(1.2, abs=0.1)
+        assert info.duration_s == pytest.approx(6.0, abs=0.1)
         source = LiveSource(uri, info, options=LiveOptions(), threads=1)
-        assert len(list(source.frames())) == 30
+        times = [frame.pts for frame in source.frames()]
+        assert times == [3600 * number for number in range(150)]  # 25 a second
         assert (source.error, list(source.events())) == (None, [])
 
 
@@ -139,3 +141,21 @@ def test_stopping_a_source_that_is_away_takes_no_time():
     source.stop()
     reader.join()
     assert time.monotonic() - begun_s < 1.0
+
+
+@pytest.mark.parametrize(
+    ("uri", "text"),
+    [
+        ("rtsp://u:secret@127.0.0.1:notaport/x", r"rtsp://u:\*\*\*@127.0.0.1:notaport/x: no host"),
+        ("rtsp://:554/x", "write rtsp://HOST:PORT/PATH"),
+        ("rstp://camera/x", r"did you mean rtp:// or rtsp://\?"),
+    ],
+)
+def test_an_address_that_can_never_be_read_is_refused_at_once(uri, text):
+    with pytest.raises(ConfigError, match=text):
+        check_live(uri)
+
+
+@pytest.mark.parametrize("uri", ["udp://:5000", "udp://@:5000", "rtsp://camera/x", "http://h:80/x"])
+def test_an_address_that_may_be_there_is_not(uri):
+    check_live(uri)

@@ -49,3 +49,22 @@ def test_a_source_that_runs_fast_is_followed_without_a_jump():
     times = [clock.next(40 * n, MS, 39.9e-3 * n) for n in range(1000)]
     assert abs(times[-1] / HZ - 39.9e-3 * 999) < 0.01
     assert all(3560 <= later - earlier <= 3640 for earlier, later in pairwise(times))
+
+
+def test_frames_that_come_in_bursts_keep_their_own_spacing_and_late_ones_move_what_follows():
+    clock = LiveClock()
+    clock.reconnect("bursts")
+    # Five seconds at once, then five that come half a second after their time.
+    early = [clock.next(1000 * n, MS, 10.0) for n in range(5)]
+    late = [clock.next(5000 + 1000 * n, MS, 15.5) for n in range(5)]
+    assert early == [n * HZ for n in range(5)]
+    assert late == [round((5.5 + n) * HZ) for n in range(5)]
+    assert clock.due_s(late[0]) == 15.5
+
+
+def test_a_recordings_times_are_its_own_however_fast_it_is_read():
+    clock = LiveClock()
+    clock.reconnect("recording")
+    assert [clock.next(40 * n, MS, 10.0 + n / 1e4) for n in range(200)] == [
+        3600 * n for n in range(200)
+    ]

@@ -2,6 +2,7 @@
 
 import threading
 from fractions import Fraction
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ class Numbered:
 
     def __init__(self, count: int, pause_at: int | None = None) -> None:
         self.count, self.pause_at = count, pause_at
+        self.info = SimpleNamespace(kind="file")
         self.go = threading.Event()
         self.given = 0
 

@@ -8,9 +8,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from stream.histogram import BOUNDS_S
 from stream.metrics import render_metrics
-from stream.outcome import Durations
+from stream.outcome import Durations, Percentiles, SourceFigures
 from stream.status import build_status
 from tests.stream.snapshots import make_snapshot
+
+ENGINE = {"family": "yolact", "backend": "openvino", "device": "cpu", "precision": "bf16"}
 
 
 def samples_of(figures, age_s=0.5):
@@ -23,8 +25,8 @@ def samples_of(figures, age_s=0.5):
     }
 
 
-def key(name, **labels):
-    return name, frozenset(labels.items())
+def key(metric, /, **labels):
+    return metric, frozenset(labels.items())
 
 
 def with_stage(name, **changes):
@@ -41,7 +43,13 @@ def test_each_figure_has_its_name_unit_and_labels():
         key("maskstream_figures_age_seconds"): 0.5,
         key("maskstream_run_state", state="running"): 1,
         key("maskstream_run_state", state="ended"): 0,
-        key("maskstream_engine_info", family="yolact", backend="openvino", precision="bf16"): 1,
+        key(
+            "maskstream_engine_info",
+            family="yolact",
+            backend="openvino",
+            device="cpu",
+            precision="bf16",
+        ): 1,
         key("maskstream_frames_captured_total"): 105,
         key("maskstream_frames_delivered_total"): 100,
         key("maskstream_frames_dropped_total", cause="stale"): 2,
@@ -56,6 +64,25 @@ def test_each_figure_has_its_name_unit_and_labels():
         key("maskstream_stage_busy_ratio", stage="infer", source="all"): 0.9,
         key("maskstream_stage_queued_frames", stage="infer", source="all"): 7,
         key("maskstream_stage_resident_bytes", stage="infer", source="all"): 88_000_000,
+    }
+    assert {name: samples.get(name) for name in expected} == expected
+
+
+def test_sources_say_whether_they_are_there_and_viewers_go_by_their_names():
+    source = SourceFigures(
+        source_id=1, name="door", state="lost", lost_s=4.5, width=640, height=360, captured=9,
+        delivered=8, dropped={}, fps_1s=2.5, fps_10s=2.0, latency_ms=Percentiles(),
+    )  # fmt: skip
+    figures = with_stage("overlay", restarts=3)
+    viewers = [replace(figures.stages[0], name=f"publish[{i}]", kind="publish") for i in (0, 1)]
+    samples = samples_of(replace(figures, sources=(source,), stages=(*figures.stages, *viewers)))
+    expected = {
+        key("maskstream_source_up", source="1", name="door"): 0,
+        key("maskstream_source_lost_seconds", source="1", name="door"): 4.5,
+        key("maskstream_source_frames_per_second", source="1", name="door"): 2.5,
+        key("maskstream_source_frames_delivered_total", source="1", name="door"): 8,
+        key("maskstream_stage_restarts_total", stage="overlay", source="all"): 3,
+        key("maskstream_stage_restarts_total", stage="publish[1]", source="all"): 0,
     }
     assert {name: samples.get(name) for name in expected} == expected
 

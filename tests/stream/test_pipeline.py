@@ -19,7 +19,7 @@ def lines(path: Path) -> list[str]:
 
 
 def test_every_frame_comes_out_once_and_in_order(tmp_path):
-    out = tmp_path / "out.txt"
+    out = tmp_path / "out.mp4"
     recorder = Recorder()
     result = run("fake:frames=300", recorder=recorder, output=str(out), engine="fake?batch=4")
     frames = result.figures.frames
@@ -66,7 +66,7 @@ def test_instances_reach_the_results_with_their_own_frame(tmp_path):
 
 
 def test_the_overlay_is_drawn_into_the_frame(tmp_path):
-    plain, drawn = tmp_path / "plain.txt", tmp_path / "drawn.txt"
+    plain, drawn = tmp_path / "plain.mp4", tmp_path / "drawn.mp4"
     nothing = StyleOptions(opacity=0, boxes=False, labels=False)
     run("fake:frames=3", output=str(plain), style=nothing)
     run("fake:frames=3", output=str(drawn), style=StyleOptions(opacity=1))
@@ -89,7 +89,7 @@ def test_several_sources_share_the_engine_and_have_an_output_each(tmp_path):
 
 
 def test_capture_ends_after_max_frames(tmp_path):
-    out = tmp_path / "out.txt"
+    out = tmp_path / "out.mp4"
     result = run("fake:frames=50", max_frames=8, output=str(out))
     assert result.exit_code == 0
     assert result.figures.frames.captured == result.figures.frames.delivered == 8
@@ -99,7 +99,7 @@ def test_capture_ends_after_max_frames(tmp_path):
 
 
 def test_latest_leaves_out_stale_frames_and_counts_them(tmp_path):
-    out = tmp_path / "out.txt"
+    out = tmp_path / "out.mp4"
     result = run(
         "fake:frames=200&period_ms=1", policy="latest", slots=3, batch=1,
         engine="fake?work_ms=10", output=str(out),
@@ -142,7 +142,7 @@ def test_a_source_without_a_frame_ends_well():
 
 
 def test_a_damaged_source_delivers_what_came_before_and_says_so(tmp_path):
-    out = tmp_path / "out.txt"
+    out = tmp_path / "out.mp4"
     recorder = Recorder()
     result = run("fake:damaged_at=9", recorder=recorder, output=str(out))
     assert result.exit_code == 0

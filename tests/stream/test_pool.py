@@ -25,7 +25,7 @@ def pool(nothing_left):
 
 def write_to_slot(pool: BufferPool) -> None:
     pool.slot(3).planes.u[...] = 77
-    pool.slot(3).header.holder = Holder.INFER
+    pool.slot(3).header.hold(Holder.INFER)
 
 
 def test_a_slot_written_by_another_process_is_seen_here(pool):

@@ -1,11 +1,12 @@
 """What a run shows of itself: plain lines in a log, a table in a terminal."""
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
-from stream.outcome import Percentiles
+from stream.outcome import Percentiles, SourceFigures
 from stream.progress import clock_text, figures_table, open_view, progress_line, time_left_s
 from tests.stream.snapshots import make_snapshot
 
@@ -30,6 +31,21 @@ def drawn(figures) -> str:
 )
 def test_clock_text(duration_s, text):
     assert clock_text(duration_s) == text
+
+
+def test_what_is_not_as_it_should_be_is_said():
+    figures = make_snapshot()
+    stages = [replace(stage, state="restarting", restarts=2) if stage.name == "overlay" else stage
+              for stage in figures.stages]  # fmt: skip
+    door = SourceFigures(
+        source_id=0, name="door", state="lost", lost_s=61.4, width=64, height=48, captured=1,
+        delivered=1, dropped={}, fps_1s=0, fps_10s=0, latency_ms=Percentiles(),
+    )  # fmt: skip
+    figures = replace(figures, stages=tuple(stages), sources=(door,))
+    shown = drawn(figures)
+    assert "overlay (restarting, 2 x anew)" in shown
+    assert "door: no signal for 61 s" in shown
+    assert progress_line(figures).endswith("no signal: door")
 
 
 def test_time_left_is_the_rest_at_the_pace_so_far():

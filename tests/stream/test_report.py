@@ -43,7 +43,9 @@ def test_a_report_has_the_snapshot_s_figures():
         "path": "person.onnx",
         "family": "yolact",
         "backend": "openvino",
+        "device": "cpu",
         "precision": "bf16",
+        "reason": "",
         "input_size": 416,
     }
 
@@ -73,7 +75,9 @@ def test_write_report_writes_the_described_keys_and_reads_back(tmp_path):
         "fps", "busy", "wait_ms", "work_ms", "cpu_s", "rss_bytes",
     }  # fmt: skip
     assert set(written["stages"]["infer"]["work_ms"]) == {"p50", "p95", "p99"}
-    assert set(written["engine"]) == {"path", "family", "backend", "precision", "input_size"}
+    assert set(written["engine"]) == {
+        "path", "family", "backend", "device", "precision", "reason", "input_size",
+    }  # fmt: skip
     assert written["batch_sizes"] == {"1": 10, "4": 20}
     assert Report.model_validate_json(path.read_text(encoding="utf-8")) == report
 

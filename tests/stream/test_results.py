@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from engines.instances import Instances
-from stream.results import frame_line
+from stream.results import as_json, frame_record
 
 CLASS_NAMES = ("person", "Fußgänger")
 
@@ -25,7 +25,7 @@ def one_instance(class_id: int = 0, track_ids=None) -> Instances:
 
 def line_of(instances: Instances, **changes):
     options = {"source": 0, "seq": 7, "pts_s": 1 / 3, "class_names": CLASS_NAMES}
-    return json.loads(frame_line(instances, **{**options, **changes}, width=6, height=4))
+    return json.loads(as_json(frame_record(instances, **{**options, **changes}, width=6, height=4)))
 
 
 def test_a_frame_without_instances_is_a_line_with_an_empty_list():
@@ -57,9 +57,10 @@ def test_track_ids_are_written_where_there_are_any():
 
 
 def test_a_line_is_one_line_and_keeps_the_class_name_s_letters():
-    line = frame_line(
+    record = frame_record(
         one_instance(class_id=1), source=0, seq=0, pts_s=0.0, class_names=CLASS_NAMES,
         width=6, height=4,
     )  # fmt: skip
+    line = as_json(record)
     assert "\n" not in line
     assert '"class":"Fußgänger"' in line

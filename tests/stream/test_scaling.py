@@ -178,3 +178,17 @@ def test_an_unknown_matrix_is_refused():
     planes = planes_of(np.zeros(16 * 16 * 3 // 2, np.uint8), 16, 16)
     with pytest.raises(ValueError, match="colour matrix: 2"):
         network_input(planes, np.zeros((8, 8, 3), np.uint8), color_range=0, color_matrix=2)
+
+
+@pytest.mark.parametrize(("fit", "level"), [("letterbox", 114), ("darknet", 128)])
+def test_a_letterbox_is_the_frame_in_its_shape_between_grey_bars(fit, level):
+    planes = textured_frame(200, 100)
+    out = np.zeros((50, 50, 3), np.uint8)
+    network_input(planes, out, color_range=0, color_matrix=6, fit=fit)
+    assert (out[:12] == level).all()
+    assert (out[37:] == level).all()
+    square = np.zeros((50, 50, 3), np.uint8)
+    network_input(planes, square, color_range=0, color_matrix=6)
+    # Rows 2i and 2i + 1 of the squashed frame are those that row i of the letterbox lies on.
+    pairs = square.astype(int).reshape(25, 2, 50, 3).mean(axis=1)
+    assert np.abs(pairs - out[12:37].astype(int)).mean() < 3

@@ -98,7 +98,7 @@ def group_members(group: int) -> list[int]:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["int", "term"])
 @pytest.mark.parametrize("is_for_all", [True, False], ids=["group", "supervisor"])
 def test_one_interruption_drains_and_finishes_the_file(command, tmp_path, number, is_for_all):
-    out = tmp_path / "out.txt"
+    out = tmp_path / "out.mp4"
     running = command(output=str(out))
     pids = running.pids()
     if is_for_all:
@@ -118,7 +118,7 @@ def test_one_interruption_drains_and_finishes_the_file(command, tmp_path, number
 
 
 def test_two_interruptions_stop_at_once_and_the_file_is_still_finished(command, tmp_path):
-    out = tmp_path / "out.txt"
+    out = tmp_path / "out.mp4"
     running = command(output=str(out), engine="fake?work_ms=400&batch=4", slots=11)
     pids = running.pids()
     begun_s = time.monotonic()
@@ -147,7 +147,7 @@ def test_an_interruption_while_the_engine_loads_ends_at_once(command, tmp_path):
 
 @pytest.mark.parametrize("attempt", range(3))
 def test_a_killed_supervisor_leaves_nothing_and_the_file_is_finished(command, tmp_path, attempt):
-    out = tmp_path / "out.txt"
+    out = tmp_path / "out.mp4"
     running = command(output=str(out))
     pids = running.pids()
     time.sleep(random.Random(attempt).uniform(0, 0.2))

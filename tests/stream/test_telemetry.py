@@ -35,7 +35,7 @@ def put(subjects, pool, slot: int, holder: Holder = Holder.INFER) -> None:
     header = pool.slot(slot).header
     header.delivery_ordinal = 0
     header.put_ordinal = page.given + 1
-    header.holder = holder
+    header.hold(holder)
     page.count_taken()
     page.count_given()
 
@@ -54,14 +54,15 @@ def test_frames_in_slots_are_in_flight(line):
 def test_a_frame_that_got_lost_shows_as_a_gap(line):
     subjects, pool, telemetry = line
     put(subjects, pool, 0)
-    pool.slot(0).header.holder = Holder.FREE
+    pool.slot(0).header.hold(Holder.FREE)
     assert telemetry.tally().gap == 1
 
 
 def test_a_capture_killed_before_its_count_has_captured_nothing(line):
     _, pool, telemetry = line
     header = pool.slot(2).header
-    header.put_ordinal, header.holder = 1, Holder.INFER  # the next store would have been the count
+    header.put_ordinal = 1
+    header.hold(Holder.INFER)  # the next store would have been the count
     tally = telemetry.tally()
     assert (tally.captured, tally.in_flight, tally.gap) == (0, 0, 0)
 

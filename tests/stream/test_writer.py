@@ -2,11 +2,8 @@
 
 import itertools
 import json
-import os
 import shutil
-import signal
 import subprocess
-import sys
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -17,6 +14,7 @@ import pytest
 
 from stream.encoding import EncoderSettings, FrameWrapper
 from stream.errors import ConfigError, OutputError, StageError
+from stream.options import CodecOptions
 from stream.output import partial_path
 from stream.source import open_source
 from stream.synthetic import SyntheticSource, read_stamp
@@ -30,6 +28,8 @@ from tests.stream.clips import (
     planes_from,
     sound_times,
 )
+from tests.stream.killed import end_recorder, record_and_kill, start_recorder, wait_for_frames
+from tests.stream.writers import small_settings, write_noise
 
 SUFFIXES = [".mp4", ".mkv"]
 CLIPS = [
@@ -55,17 +55,11 @@ CLIPS = [
 ]
 
 
-def writer_for(path: Path, **changes: Any) -> VideoWriter:
-    settings: dict[str, Any] = {
-        "width": 64,
-        "height": 48,
-        "time_base": Fraction(1, 25),
-        "frame_rate": 25.0,
-        "color_range": 0,
-        "color_matrix": 6,
-        "preset": "ultrafast",
-    }
-    return VideoWriter(path, **(settings | changes))
+def writer_for(
+    path: Path, *, audio_from: str | None = None, starts_at_zero: bool = False, **changes: Any
+) -> VideoWriter:
+    settings = small_settings(**changes)
+    return VideoWriter(path, settings, audio_from=audio_from, starts_at_zero=starts_at_zero)
 
 
 def write_frames(writer: VideoWriter, pts: Any, size: tuple[int, int] = (64, 48)) -> None:
@@ -73,30 +67,12 @@ def write_frames(writer: VideoWriter, pts: Any, size: tuple[int, int] = (64, 48)
         writer.write(planes_from(gradient(number, *size), *size), time)
 
 
-def write_noise(writer: VideoWriter, size: tuple[int, int]) -> None:
-    """Write what cannot be compressed, until it fails."""
-    rng = np.random.default_rng(0)
-    for number in range(2000):
-        noise = rng.integers(0, 255, size[0] * size[1] * 3 // 2).astype(np.uint8)
-        writer.write(planes_from(noise, *size), number)
-
-
 def record(source_path: Path, path: Path) -> tuple[list[Fraction], Any, Any]:
     """Copy a source through the writer: its times in seconds, its info, the summary."""
     source = open_source(str(source_path), threads=2)
     info = source.info
-    writer = VideoWriter(
-        path,
-        width=info.width,
-        height=info.height,
-        time_base=info.time_base,
-        frame_rate=info.frame_rate,
-        color_range=info.color_range,
-        color_matrix=info.color_matrix,
-        audio_from=info.uri if info.has_audio else None,
-        preset="ultrafast",
-        threads=2,
-    )
+    settings = EncoderSettings.of(info, preset="ultrafast", threads=2)
+    writer = VideoWriter(path, settings, audio_from=info.uri if info.has_audio else None)
     planes = canvas(info.width, info.height)
     times = []
     for frame in source.frames():
@@ -439,22 +415,9 @@ def test_a_closed_mp4_is_a_plain_seekable_one(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_a_recording_survives_the_kill_of_its_process(tmp_path, suffix, repository_dir):
+def test_a_recording_survives_the_kill_of_its_process(tmp_path, suffix):
     path = tmp_path / f"out{suffix}"
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.stream.recorder", str(path)],
-        cwd=repository_dir,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert process.stdout is not None
-        written = 0
-        while written < 400:
-            written = int(process.stdout.readline())
-    finally:
-        os.kill(process.pid, signal.SIGKILL)
-        process.communicate()
+    written = record_and_kill(path, frames=400)
     assert [p.name for p in tmp_path.iterdir()] == [f"out.partial{suffix}"]
     playable = 0
     with av.open(str(partial_path(path))) as container:
@@ -484,6 +447,49 @@ def test_giving_up_keeps_what_was_recorded_under_the_partial_name(tmp_path, suff
     assert len(frame_times(partial_path(path))) == 40
     with pytest.raises(OutputError, match="given up"):
         write_frames(writer, [50])
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("step", [1, 5, 100])  # 25, 5 and a quarter of a frame a second
+def test_a_keyframe_comes_every_two_seconds_whatever_the_rate(tmp_path, suffix, step):
+    path = tmp_path / f"out{suffix}"
+    writer = writer_for(path)
+    write_frames(writer, range(0, 130 * step, step))
+    writer.close()
+    with av.open(str(path)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.is_keyframe]
+    times = [float((packet.pts or 0) * packet.time_base) for packet in packets]
+    assert max(after - before for before, after in itertools.pairwise(times)) <= max(2, step / 25)
+    assert len(times) >= min(130, 130 * step / 25 / 2)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_recording_that_goes_on_begins_at_0_with_its_sound(tmp_path, suffix):
+    clip = make_clip(tmp_path / "clip.mp4", pts=range(125), sound="aac")
+    path = tmp_path / f"out{suffix}"
+    fine = Fraction(1, 90_000)
+    writer = writer_for(path, audio_from=str(clip), starts_at_zero=True, time_base=fine)
+    write_frames(writer, range(75 * 3600, 125 * 3600, 3600))
+    summary = writer.close()
+    found = frame_times(path)
+    assert [round(time * 25) for time in found] == list(range(50))
+    assert summary.duration_s == pytest.approx(2)
+    (sound,), (whole,) = sound_times(path), sound_times(clip)
+    assert 0 <= sound[0] < 0.03
+    assert len(sound) == sum(time >= 3 for time in whole)
+
+
+def test_a_recording_that_another_process_writes_is_not_touched(tmp_path):
+    path = tmp_path / "out.mp4"
+    process = start_recorder(path)
+    try:
+        wait_for_frames(process, 120)
+        with pytest.raises(OutputError, match=r"out\.partial\.mp4: another run is writing it; end"):
+            writer_for(path)
+        wait_for_frames(process, 200)
+        assert len(frame_times(partial_path(path))) > 50
+    finally:
+        end_recorder(process)
 
 
 def test_nothing_is_left_where_nothing_was_recorded(tmp_path):
@@ -619,22 +625,22 @@ def test_an_impossible_quality_is_refused(tmp_path, changes, message):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_usual_preset_looks_ahead(tmp_path):
+    # x264 writes its settings into what it makes.
+    writer = writer_for(tmp_path / "out.mp4", preset=CodecOptions().preset)
+    write_frames(writer, range(3))
+    writer.close()
+    written = (tmp_path / "out.mp4").read_bytes()
+    for setting in (b"me=dia", b"subme=1", b"rc_lookahead=10", b"mbtree=1"):
+        assert setting in written
+
+
 @pytest.mark.parametrize(
     ("frame_rate", "expected"),
     [(30.0, 30), (29.97002997, Fraction(30_000, 1001)), (None, 25), (90_000.0, 25), (0.0, 25)],
 )
 def test_a_rate_that_cannot_be_meant_is_taken_as_25(frame_rate, expected):
-    settings = EncoderSettings(
-        width=64,
-        height=48,
-        time_base=Fraction(1, 1000),
-        frame_rate=frame_rate,
-        color_range=0,
-        color_matrix=6,
-        preset="fast",
-        crf=20,
-        threads=1,
-    )
+    settings = small_settings(time_base=Fraction(1, 1000), frame_rate=frame_rate)
     assert settings.rate_hz == expected
     assert settings.nominal_duration == round(1000 / expected)
 

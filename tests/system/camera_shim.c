@@ -4,14 +4,20 @@
  * CAMERA_FORMAT  MJPG, YUYV (default) or H264; the first and the last send CAMERA_DATA's packets
  * CAMERA_DATA    file of packets, each a 32-bit length and its bytes, sent in a loop
  * CAMERA_STATE   file; its first letter says what the camera does: 'p' plugged in, 'u' unplugged,
- *                's' stalled. A missing file counts as plugged in.
+ *                's' stalled, 'b' in use by another program, 'd' with its lens covered. A number
+ *                behind 'p' is that of the frame at which it unplugs itself, by writing 'u'. A
+ *                missing file counts as plugged in.
  * Sizes: 640x480, 320x240. Rates: 30, 15.
+ *
+ * Frames come by the clock. One that finds no free buffer is lost, as with a real camera; a YUYV
+ * picture tells its number modulo 200 by the luma of its corner, from 16 on.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/videodev2.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -22,14 +28,23 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BUFFERS_MAX = 8, ROOM = 640 * 480 * 2 };
+enum { BUFFERS_MAX = 32, ROOM = 640 * 480 * 2, CORNER = 16 };
 
+struct filled {
+    unsigned index, sequence;
+    uint32_t length;
+    int64_t at_ns;
+};
+
+/* One thread takes frames, another gives the buffers of old ones back. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static int camera = -1;
 static unsigned width = 640, height = 480, rate = 30;
-static unsigned buffer_count, queue[BUFFERS_MAX], queued, sequence;
+static unsigned buffer_count, queue[BUFFERS_MAX], queued, filled_count, sequence, given;
+static struct filled filled[BUFFERS_MAX];
 static int is_streaming;
 static uint8_t *memory;
-static struct timespec due;
+static int64_t due_ns;
 static FILE *data;
 
 static int (*real_open)(const char *, int, ...);
@@ -44,13 +59,25 @@ __attribute__((constructor)) static void find_real(void) {
 
 static int state(void) {
     const char *path = getenv("CAMERA_STATE");
-    char letter = 'p';
+    char said[16] = "p";
     int fd = path ? real_open(path, O_RDONLY) : -1;
     if (fd >= 0) {
-        if (read(fd, &letter, 1) != 1) letter = 'p';
+        ssize_t length = read(fd, said, sizeof said - 1);
+        said[length > 0 ? length : 1] = 0;
         real_close(fd);
     }
-    return letter;
+    unsigned last = said[0] == 'p' ? atoi(said + 1) : 0;
+    if (last && given >= last && (fd = real_open(path, O_WRONLY | O_TRUNC)) >= 0) {
+        if (write(fd, "u", 1) == 1) said[0] = 'u';
+        real_close(fd);
+    }
+    return said[0];
+}
+
+static int64_t now_ns(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * 1000000000LL + now.tv_nsec;
 }
 
 static uint32_t pixel_format(void) {
@@ -69,7 +96,7 @@ static int open_camera(void) {
     if (camera >= 0) return fail(EBUSY);
     if (getenv("CAMERA_DATA")) data = fopen(getenv("CAMERA_DATA"), "rb");
     is_streaming = 0;
-    queued = sequence = 0;
+    queued = filled_count = sequence = given = 0;
     return camera = memfd_create("camera", 0);
 }
 
@@ -94,11 +121,13 @@ OPEN(open64)
 
 int close(int fd) {
     if (fd >= 0 && fd == camera) {
+        pthread_mutex_lock(&lock);
         camera = -1;
         if (memory) munmap(memory, (size_t)ROOM * buffer_count);
         memory = NULL;
         if (data) fclose(data);
         data = NULL;
+        pthread_mutex_unlock(&lock);
     }
     return real_close(fd);
 }
@@ -116,6 +145,7 @@ static void describe(struct v4l2_format *format) {
 
 static int set_format(struct v4l2_format *format) {
     if (format->type != V4L2_BUF_TYPE_VIDEO_CAPTURE) return fail(EINVAL);
+    if (state() == 'b') return fail(EBUSY);
     /* Like most drivers: what cannot be had becomes what can. */
     int is_small = format->fmt.pix.width <= 320;
     width = is_small ? 320 : 640;
@@ -128,7 +158,7 @@ static int allocate(struct v4l2_requestbuffers *wanted) {
     if (wanted->memory != V4L2_MEMORY_MMAP) return fail(EINVAL);
     if (memory) munmap(memory, (size_t)ROOM * buffer_count);
     memory = NULL;
-    queued = 0;
+    queued = filled_count = 0;
     buffer_count = wanted->count > BUFFERS_MAX ? BUFFERS_MAX : wanted->count;
     wanted->count = buffer_count;
     if (!buffer_count) return 0;
@@ -138,12 +168,14 @@ static int allocate(struct v4l2_requestbuffers *wanted) {
 }
 
 /* Puts the next picture into a buffer: a bright bar that moves on, or the file's next packet. */
-static uint32_t fill(uint8_t *buffer) {
+static uint32_t fill(uint8_t *buffer, int is_dark) {
     if (!data) {
         for (unsigned y = 0; y < height; y++)
             for (unsigned x = 0; x < width; x++) {
                 uint8_t *pixel = buffer + ((size_t)y * width + x) * 2;
                 pixel[0] = x / 16 == sequence % (width / 16) ? 200 : 60;
+                if (x < CORNER && y < CORNER) pixel[0] = 16 + sequence % 200;
+                if (is_dark) pixel[0] = 16;
                 pixel[1] = 128;
             }
         return width * height * 2;
@@ -157,31 +189,41 @@ static uint32_t fill(uint8_t *buffer) {
     return length;
 }
 
+/* Takes the frames that came since, as far as there are buffers for them. */
+static void advance(int now_is) {
+    int64_t now = now_ns();
+    if (now_is == 's') due_ns = now;
+    for (; is_streaming && due_ns <= now; due_ns += 1000000000LL / rate, sequence++) {
+        if (!queued) continue;
+        struct filled *next = &filled[filled_count++];
+        next->index = queue[0];
+        memmove(queue, queue + 1, --queued * sizeof *queue);
+        next->length = fill(memory + (size_t)next->index * ROOM, now_is == 'd');
+        next->sequence = sequence;
+        next->at_ns = due_ns;
+    }
+}
+
 static int dequeue(struct v4l2_buffer *buffer) {
     int now_is = state();
     if (now_is == 'u') return fail(ENODEV);
     if (!is_streaming) return fail(EINVAL);
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    int64_t early_ns = (due.tv_sec - now.tv_sec) * 1000000000LL + due.tv_nsec - now.tv_nsec;
-    if (now_is == 's' || !queued || early_ns > 0) return fail(EAGAIN);
-    due.tv_nsec += 1000000000L / rate;
-    due.tv_sec += due.tv_nsec / 1000000000L;
-    due.tv_nsec %= 1000000000L;
-    unsigned index = queue[0];
-    memmove(queue, queue + 1, --queued * sizeof *queue);
+    advance(now_is);
+    if (now_is == 's' || !filled_count) return fail(EAGAIN);
+    struct filled next = filled[0];
+    memmove(filled, filled + 1, --filled_count * sizeof *filled);
     memset(buffer, 0, sizeof *buffer);
     buffer->type = V4L2_BUF_TYPE_VIDEO_CAPTURE;
     buffer->memory = V4L2_MEMORY_MMAP;
-    buffer->index = index;
-    buffer->m.offset = index * ROOM;
-    buffer->length = ROOM;
-    buffer->bytesused = fill(memory + (size_t)index * ROOM);
-    buffer->sequence = sequence++;
+    buffer->index = next.index;
+    buffer->m.offset = next.index * ROOM;
+    buffer->bytesused = next.length;
+    buffer->length = pixel_format() == V4L2_PIX_FMT_YUYV ? next.length : ROOM;
+    buffer->sequence = next.sequence;
     buffer->flags = V4L2_BUF_FLAG_TIMESTAMP_MONOTONIC | V4L2_BUF_FLAG_DONE;
-    buffer->timestamp.tv_sec = due.tv_sec;
-    buffer->timestamp.tv_usec = due.tv_nsec / 1000;
-    if (pixel_format() == V4L2_PIX_FMT_YUYV) buffer->length = buffer->bytesused;
+    buffer->timestamp.tv_sec = next.at_ns / 1000000000LL;
+    buffer->timestamp.tv_usec = next.at_ns % 1000000000LL / 1000;
+    given++;
     return 0;
 }
 
@@ -252,11 +294,12 @@ static int answer(unsigned long request, void *argument) {
     case VIDIOC_QBUF: {
         struct v4l2_buffer *buffer = argument;
         if (buffer->index >= buffer_count || queued >= BUFFERS_MAX) return fail(EINVAL);
+        if (is_streaming) advance(state());
         queue[queued++] = buffer->index;
         return 0;
     }
-    case VIDIOC_STREAMON: is_streaming = 1; clock_gettime(CLOCK_MONOTONIC, &due); return 0;
-    case VIDIOC_STREAMOFF: is_streaming = 0; queued = 0; return 0;
+    case VIDIOC_STREAMON: is_streaming = 1; due_ns = now_ns(); return 0;
+    case VIDIOC_STREAMOFF: is_streaming = 0; queued = filled_count = 0; return 0;
     case VIDIOC_DQBUF: return dequeue(argument);
     case VIDIOC_G_STD: return fail(ENOTTY);
     default: return fail(EINVAL);
@@ -268,6 +311,10 @@ int ioctl(int fd, unsigned long request, ...) {
     va_start(rest, request);
     void *argument = va_arg(rest, void *);
     va_end(rest);
-    if (fd >= 0 && fd == camera && (request >> 8 & 0xff) == 'V') return answer(request, argument);
-    return real_ioctl(fd, request, argument);
+    if (fd < 0 || fd != camera || (request >> 8 & 0xff) != 'V')
+        return real_ioctl(fd, request, argument);
+    pthread_mutex_lock(&lock);
+    int result = answer(request, argument);
+    pthread_mutex_unlock(&lock);
+    return result;
 }

@@ -136,7 +136,7 @@ def test_a_run_that_is_killed_leaves_no_server(maskstream, tmp_path):
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        (["--telemetry", "5556"], "5556: no endpoint for figures; use tcp://127.0.0.1:5556"),
+        (["--telemetry", "5556"], "--telemetry: 5556: no endpoint; use tcp://127.0.0.1:5556"),
         (["--telemetry", "tcp://0.0.0.0:5556"], "tcp://0.0.0.0:5556: other machines could read"),
         (["--status-http", "9100"], "--status-http: '9100' was given;"),
         (["--status-http", "0.0.0.0:9100"], "--status-http: other machines could ask at 0.0.0.0:9"),
