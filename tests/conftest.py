@@ -3,14 +3,29 @@
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
+
+from engines.backends.nvidia import why_no_gpu
 
 # The threads of torch's OpenMP spin while they wait for each other. On two busy cores that makes a
 # tiny network's step a hundred times slower, and tests of tiny networks gain nothing from threads.
 # Set before torch is imported anywhere.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Engines that are built, choices that are measured: none of it belongs in the user's own cache. One
+# folder for all workers and runs: what was measured once need not be measured again.
+os.environ["XDG_CACHE_HOME"] = str(Path(tempfile.gettempdir()) / f"maskstream-tests-{os.getuid()}")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give what starts windows, browsers and servers a second try: a busy machine disturbs it."""
+    for item in items:
+        if item.get_closest_marker("system") is not None:
+            item.add_marker(pytest.mark.flaky(reruns=1))
+
 
 REPOSITORY_DIR = Path(__file__).resolve().parent.parent
 
@@ -35,6 +50,19 @@ def shared_dir() -> Path:
     if os.environ.get("REQUIRE_SHARED") == "1":
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def gpu() -> None:
+    """A test that needs a GPU is skipped where there is none.
+
+    With REQUIRE_GPU=1 it fails instead, so that a run on a GPU machine cannot pass by skipping.
+    """
+    reason = why_no_gpu()
+    if reason is not None and os.environ.get("REQUIRE_GPU") == "1":
+        pytest.fail(reason)
+    if reason is not None:
+        pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")

@@ -39,19 +39,19 @@ def test_without_a_command_the_help_is_shown_and_the_exit_code_is_2(maskstream):
         ),
         pytest.param(
             ["run", "x.mp4", "--enigne", "e"],
-            "maskstream run: No such option: --enigne (Possible options: --engine); "
-            "see maskstream run --help.",
+            "maskstream run: No such option: --enigne "
+            "(Possible options: --config, --device, --engine); see maskstream run --help.",
             id="option",
         ),
         pytest.param(
             ["run"],
-            "maskstream run: Missing argument 'SOURCE'; see maskstream run --help.",
+            "maskstream: SOURCE: none was given; name a video file, a folder, a camera such as 0 "
+            "or an address, or a file that does: --config FILE.",
             id="source",
         ),
         pytest.param(
             ["run", "x.mp4", "--batch", "two"],
-            "maskstream run: Invalid value for '--batch': Input should be a valid integer, "
-            "unable to parse string as an integer; "
+            "maskstream run: Invalid value for '--batch': a whole number is needed; "
             "see maskstream run --help.",
             id="number",
         ),
@@ -66,6 +66,21 @@ def test_without_a_command_the_help_is_shown_and_the_exit_code_is_2(maskstream):
 def test_a_mistyped_command_line_is_answered_in_one_line(maskstream, arguments, line):
     done = maskstream(*arguments)
     assert (done.returncode, done.stdout, done.stderr) == (2, "", line + "\n")
+
+
+@pytest.mark.parametrize("command", ["images", "train", "tune", "eval", "import", "engines fetch"])
+def test_every_command_has_help(maskstream, command):
+    done = maskstream(*command.split(), "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"Usage: maskstream {command}" in done.stdout
+
+
+def test_options_may_be_written_with_underscores_as_yolact_writes_them(maskstream, tmp_path):
+    done = maskstream(
+        "train", "absent.json", "--batch_size", "0", "--save_folder", tmp_path / "run"
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("maskstream train: Invalid value for '--batch' / '--batch-size'")
 
 
 def test_engines_as_json_has_the_described_keys(maskstream):

@@ -2,18 +2,19 @@
 
 import json
 import resource
-import socket
 from pathlib import Path
 
-import av
 import pytest
 
+from engines.backends.registry import BACKENDS, Runtime
+from stream.hardware import Trial
 from tests.engines.tiny import tiny_engine_file
-from tools import doctor_engines, doctor_machine, doctor_media
+from tests.x_screen import x_screen
+from tools import doctor_cameras, doctor_engines, doctor_machine, doctor_media
 
 SUBJECTS = [
     "system", "packages", "cores", "memory", "shared memory", "disk", "open files", "decoders",
-    "encoder", "gpu", "openvino", "display", "camera",
+    "encoder", "gpu", "openvino", "backend", "display", "camera",
 ]  # fmt: skip
 GIB = 1 << 30
 
@@ -83,25 +84,31 @@ def test_memory_is_what_the_control_group_leaves(machine, free_bytes, limit_byte
     assert (finding.level, finding.found) == (level, found)
 
 
-def test_cameras_are_listed_and_their_absence_is_a_warning(tmp_path):
-    (tmp_path / "dev").mkdir()
-    assert [f.level for f in doctor_machine.check_cameras(tmp_path)] == ["warning"]
-    for name in ("video0", "video1"):
-        (tmp_path / "dev" / name).touch()
-    findings = list(doctor_machine.check_cameras(tmp_path))
-    assert [(f.level, Path(f.found).name) for f in findings] == [("ok", "video0"), ("ok", "video1")]
+def test_no_camera_is_a_warning():
+    (finding,) = doctor_cameras.check_cameras([])
+    assert (finding.level, finding.found) == ("warning", "none (/dev/video*)")
+
+
+def test_what_is_no_camera_is_said_of_each_device(tmp_path):
+    (tmp_path / "video0").touch()
+    findings = list(doctor_cameras.check_cameras([str(tmp_path / "video0"), "/dev/video4711"]))
+    assert [finding.level for finding in findings] == ["warning", "warning"]
+    assert "video0 cannot be asked (inappropriate ioctl for device)" in findings[0].found
+    assert findings[1].found == "/dev/video4711 cannot be asked (no such file or directory)"
 
 
 def test_a_display_is_there_only_if_a_server_answers(monkeypatch):
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     monkeypatch.delenv("DISPLAY", raising=False)
-    assert doctor_machine.check_display().level == "warning"
+    finding = doctor_machine.check_display()
+    assert (finding.level, finding.found) == ("warning", "none, DISPLAY is not set")
+    assert "ssh -X" in finding.todo
     monkeypatch.setenv("DISPLAY", ":4711")
-    assert "no server answers" in doctor_machine.check_display().found
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
-        server.bind("\0/tmp/.X11-unix/X4711")
-        server.listen()
-        assert doctor_machine.check_display().level == "ok"
+    assert doctor_machine.check_display().found == "no server at :4711 lets us in"
+    with x_screen() as screen:
+        monkeypatch.setenv("DISPLAY", screen.name)
+        finding = doctor_machine.check_display()
+        assert (finding.level, finding.found) == ("ok", f"X11 {screen.name}, 1280x800 px")
 
 
 @pytest.mark.parametrize(("allowed", "level"), [(4096, "ok"), (512, "warning"), (64, "error")])
@@ -116,13 +123,43 @@ def test_a_folder_that_cannot_be_written_to_is_an_error():
     assert "/proc cannot be written to" in finding.found
 
 
-def test_an_encoder_counts_only_if_it_opens():
-    assert doctor_media.try_encoder("libx264") is None
-    assert doctor_media.try_encoder("no_such_encoder") == "not built in"
-    assert doctor_media.try_encoder("aac") == "no video encoder"
-    # Built into the wheel, but of no use without a driver; where there is one, it opens.
-    if "h264_nvenc" in av.codecs_available and not Path("/proc/driver/nvidia").exists():
-        assert doctor_media.try_encoder("h264_nvenc") is not None
+def codec_findings(monkeypatch, folder, **found):
+    """What doctor says where each codec takes so many ms, or has a problem."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
+
+    def trial(one):
+        result = found.get(one.name, "no driver")
+        is_time = isinstance(result, float)
+        return Trial(one.kind, one.name, result if is_time else None, "" if is_time else result)
+
+    def measure(candidates):
+        return [trial(one) for one in candidates]
+
+    return [(f.level, f.subject, f.found) for f in doctor_media.check_codecs(measure)]
+
+
+def test_codecs_are_told_with_their_times_and_the_one_in_use(tmp_path, monkeypatch):
+    found = codec_findings(
+        monkeypatch, tmp_path, cpu=2.5, cuda=1.0, vaapi=3.0, libx264=9.0, hevc_nvenc=2.0
+    )
+    assert found[0] == (
+        "ok",
+        "decoder",
+        "cuda is used; a frame of 720p takes cpu 2.5 ms, cuda 1.0 ms, vaapi 3.0 ms",
+    )
+    assert found[1] == (
+        "ok",
+        "encoder",
+        "libx264 is used; a frame of 720p takes libx264 9.0 ms, hevc_nvenc 2.0 ms",
+    )
+    level, subject, text = found[2]
+    assert (level, subject) == ("warning", "encoder")
+    assert "h264_nvenc (no driver)" in text
+
+
+def test_a_missing_encoder_of_the_processor_is_an_error(tmp_path, monkeypatch):
+    found = codec_findings(monkeypatch, tmp_path, cpu=2.5, libx264="not built in")
+    assert ("error", "encoder", "libx264 does not work (not built in)") in found
 
 
 def program(folder: Path, text: str) -> None:
@@ -167,3 +204,21 @@ def test_openvino_s_devices_are_named_with_their_precisions():
     assert all(finding.level == "ok" for finding in findings)
     cpu = next(finding for finding in findings if finding.found.startswith("CPU: "))
     assert "fp32" in cpu.found
+
+
+def test_backends_are_listed_and_why_others_cannot_be_used(monkeypatch):
+    findings = list(doctor_engines.check_backends())
+    assert all(finding.level == "ok" for finding in findings)
+    assert findings[0].found.startswith("openvino, onnxruntime, ")
+    assert any("not onnxruntime:coreml: onnxruntime" in finding.found for finding in findings)
+    shown = " ".join(finding.found for finding in findings)
+    assert all(name in shown for name in BACKENDS)
+
+
+def test_a_gpu_that_no_backend_uses_is_a_warning(monkeypatch):
+    monkeypatch.setattr(doctor_engines, "why_no_gpu", lambda: None)
+    monkeypatch.setattr(doctor_engines, "auto_backend", lambda: "openvino")
+    idle = Runtime(open=BACKENDS["openvino"].open, why_not=lambda: "it is not installed")
+    monkeypatch.setattr(doctor_engines, "BACKENDS", {"tensorrt": idle})
+    _, finding = doctor_engines.check_backends()
+    assert (finding.level, finding.found) == ("warning", "not tensorrt: it is not installed")

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from engines.zoo import user_cache_dir
 from tools import fetch
 from tools.fetch import (
     Clip,
@@ -22,7 +23,6 @@ from tools.fetch import (
     from_address,
     from_debian_package,
     from_wheel,
-    user_cache_dir,
 )
 
 CONTENT = b"not really a video" * 1000

@@ -96,13 +96,13 @@ def test_max_frames_ends_the_run(maskstream, engine, tmp_path):
             ["--backend", "abacus"],
             "--backend: 'abacus' was given; it must be auto or one of openvino",
         ),
-        (["-o", "a.ndjson", "--results", "b.ndjson"], "a.ndjson: --results names b.ndjson too;"),
+        (["-o", "a.ndjson", "--results", "a.ndjson"], "a.ndjson: --results and --results both"),
         (["-o", "no/out.mp4"], "no: no such folder; create it with mkdir -p"),
         (["-o", "/proc/out.mp4"], "/proc/out.mp4: cannot be written (No such file or directory)"),
-        (["-o", "out.avi"], "out.avi: the name ends in '.avi'; use a file ending in .mkv"),
+        (["-o", "out.avi"], "out.avi: the name ends in '.avi'; use FILE.mp4 or FILE.mkv"),
         (
-            ["-o", "rtsp://127.0.0.1/x"],
-            "rtsp://127.0.0.1/x: no stream or window can be written to yet; ",
+            ["-o", "rstp://127.0.0.1/x"],
+            "rstp://127.0.0.1/x: did you mean rtsp://?",
         ),
         (["--report", "no/r.json"], "no/r.json: no does not exist; make it first: mkdir -p no"),
     ],
@@ -122,7 +122,8 @@ def test_a_request_that_cannot_be_met_is_refused_before_anything_starts(
         ("absent.onnx", None, "no such engine file; engines with a name: "),
         ("text.onnx", b"not a network\n" * 9, "is no engine ("),
         ("empty.onnx", b"", "is no engine ("),
-        ("engine.pt", b"x", "ends in '.pt'; an .onnx engine file is needed."),
+        ("engine.tflite", b"x", "ends in '.tflite'; an .onnx engine file is needed."),
+        ("engine.pt", b"x", "its name says no configuration, as yolact_base_54_800000.pth does"),
     ],
 )
 def test_a_file_that_is_no_engine_is_refused(maskstream, tmp_path, name, content, reason):
@@ -192,6 +193,33 @@ def test_an_interrupted_run_finishes_its_files_and_ends_with_130(engine, tmp_pat
     assert len((tmp_path / "o.ndjson").read_text().splitlines()) == frames["delivered"]
     with av.open(str(tmp_path / "o.mp4")) as video:
         assert sum(1 for _ in video.decode(video=0)) == frames["delivered"]
+
+
+def test_a_log_on_standard_error_is_alone_there_and_every_line_is_json(
+    maskstream, engine, tmp_path
+):
+    done = maskstream("run", SOURCE, "--engine", engine, "--log-json", "-", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    events = [json.loads(line)["event"] for line in done.stderr.splitlines()]
+    assert (events[0], events[-1]) == ("start", "end")
+    assert "ready" in events
+    done = maskstream("run", "none.mp4", "--engine", engine, "--log-json", "-", cwd=tmp_path)
+    assert done.returncode == 3
+    end = json.loads(done.stderr.splitlines()[-1])
+    assert (end["event"], end["level"], end["exit_code"]) == ("end", "error", 3)
+    assert end["text"].startswith("none.mp4: no such file")
+
+
+def test_every_mistake_of_a_command_line_is_told_at_once(maskstream, engine, tmp_path):
+    done = maskstream(
+        "run", SOURCE, "--engine", engine, "--batch", 0, "-o", "a.avi", "-o", "window",
+        "--segment", "10", "--web", "8080", "--telemetry", "5556", cwd=tmp_path,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (2, "")
+    subjects = [
+        line.removeprefix("maskstream: ").split(": ")[0] for line in done.stderr.splitlines()
+    ]
+    assert sorted(subjects) == ["--batch", "--segment", "--telemetry", "--web", "a.avi", "window"]
 
 
 def wait_until(is_so, limit_s=30.0):

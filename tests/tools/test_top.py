@@ -114,7 +114,7 @@ def test_a_run_of_another_version_is_told_from_none(maskstream, endpoint):
     process = maskstream.start("top", endpoint)
     while process.poll() is None:
         # Sent as it is: no program of ours makes such a document.
-        publisher._socket.send_multipart([TOPIC[:-1] + b"2", b"json", b'{"version": 2}'])
+        publisher._socket.send([TOPIC[:-1] + b"2", b"json", b'{"version": 2}'])
         time.sleep(0.05)
     publisher.close()
     output, _ = process.communicate(timeout=30)
@@ -126,4 +126,4 @@ def test_a_run_of_another_version_is_told_from_none(maskstream, endpoint):
 def test_what_is_no_endpoint_is_refused_in_one_line(maskstream, text):
     done = maskstream("top", text)
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
-    assert done.stderr.startswith(f"maskstream: {text}: no endpoint for figures; use ")
+    assert done.stderr.startswith(f"maskstream: {text}: no endpoint; use ")

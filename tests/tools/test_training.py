@@ -1,11 +1,23 @@
 """From labelled pictures to an engine that runs: train, export and eval as a user types them."""
 
 import json
+import shutil
+import signal
+import time
 
 import pytest
+import torch
+import torchvision
 
+from engines.yolact.network import Yolact
 from tests.train.shapes import write_shapes
-from tools.run_card import RUN_CARD_NAME, choose_network, read_run_card
+from tools.run_card import RUN_CARD_NAME, read_run_card
+from train.checkpoint import load_checkpoint
+from train.errors import TrainError
+from train.options import TrainOptions
+from train.yolact_recipe import YolactRecipe
+
+choose_network = YolactRecipe.choose_config
 
 TRAIN = ("--input-size", 64, "--batch", 2, "--workers", 0, "--validate-every", 0)
 
@@ -25,7 +37,11 @@ def run_folder(maskstream, shapes, tmp_path_factory):
         timeout_s=150,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == [str(folder / "r/best.pt"), str(folder / "r/last.pt")]
+    assert done.stdout.splitlines() == [
+        str(folder / f"r/{name}") for name in ("best.pt", "last.pt", "curves.png")
+    ]
+    assert f"{shapes}: 4 pictures, 0 of them without objects; " in done.stderr
+    assert "  class 1 square = category 7: " in done.stderr
     assert "iteration 3 of 3, losses box" in done.stderr
     return folder / "r"
 
@@ -65,13 +81,15 @@ def test_a_trained_network_becomes_an_engine_that_is_scored_and_runs(
 def test_a_run_goes_on_from_its_checkpoint_with_its_own_network(maskstream, run_folder, shapes):
     # The size is left out: it is the run's, not the network's usual one.
     done = maskstream(
-        "train", shapes, "-o", run_folder, "--iterations", 4, "--resume", "--batch", 2,
-        "--workers", 0, timeout_s=150,
+        "train", shapes, "-o", run_folder, "--iterations", 4, "--resume", "--workers", 0,
+        "--ema-decay", 0.9, timeout_s=150,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+    options = load_checkpoint(run_folder / "last.pt")["options"]
+    assert (options["batch"], options["ema_decay"]) == (2, 0.9)  # not typed, and typed
     log = [json.loads(line) for line in (run_folder / "log.jsonl").read_text().splitlines()]
     assert [step["iteration"] for step in log] == [1, 2, 3, 4]
-    assert read_run_card(run_folder).network.input_size == 64
+    assert read_run_card(run_folder).network["input_size"] == 64
 
 
 @pytest.mark.slow
@@ -85,12 +103,107 @@ def test_a_run_goes_on_at_another_size_when_that_is_asked_for(maskstream, run_fo
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     card = read_run_card(run_folder)
-    assert card.network.input_size == 96
-    scaled = begun.network.prior_scales[0][0] * 96 / 64
-    assert card.network.prior_scales[0][0] == pytest.approx(scaled)
+    assert card.network["input_size"] == 96
+    scaled = begun.network["prior_scales"][0][0] * 96 / 64
+    assert card.network["prior_scales"][0][0] == pytest.approx(scaled)
     # What was typed the first time and now, so that the whole run can be repeated.
     assert card.command[: len(begun.command)] == begun.command
     assert "--resume" in card.command[len(begun.command) :]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_ctrl_c_keeps_a_checkpoint_under_its_number_and_ends_the_workers_quietly(
+    maskstream, shapes, tmp_path
+):
+    process = maskstream.start(
+        "train", shapes, "-o", tmp_path / "r", "--iterations", 9999, "--input-size", 64,
+        "--batch", 2, "--workers", 1, "--copy-paste", 0.5, "--mosaic", 0.5,
+    )  # fmt: skip
+    try:
+        wait_for(lambda: (tmp_path / "r/log.jsonl").is_file(), process)
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=120)
+    finally:
+        process.kill()
+    assert process.returncode == 130, stderr
+    assert "iterations; go on with --resume" in stderr
+    assert "Traceback" not in stderr
+    assert "terminate called" not in stderr
+    done = json.loads((tmp_path / "r/log.jsonl").read_text().splitlines()[-1])["iteration"]
+    # Four pictures, two a batch.
+    assert (tmp_path / f"r/yolact-light_{done // 2}_{done}_interrupt.pth").is_file()
+    assert (tmp_path / "r/curves.png").is_file()
+
+
+def wait_for(condition, process):
+    """Wait until something is so while a process runs."""
+    deadline_s = time.monotonic() + 120
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline_s
+        time.sleep(0.1)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_network_for_other_classes_begins_with_what_fits(
+    maskstream, run_folder, shapes, tmp_path
+):
+    document = json.loads(shapes.read_text())
+    del document["categories"][2]  # nothing is a star
+    fewer = shapes.with_name("fewer.json")
+    fewer.write_text(json.dumps(document))
+    weights = tmp_path / "yolact-light_7_2.pth"
+    shutil.copy(run_folder / "last.pt", weights)
+    done = maskstream(
+        "train", fewer, "-o", tmp_path / "r", "--weights", weights, "--start-iter", -1,
+        "--iterations", 3, *TRAIN, timeout_s=150,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert f"{weights}: made for other classes, so these begin anew:" in done.stderr
+    assert "prediction_layers.0.conf_layer.weight, " in done.stderr
+    (step,) = (tmp_path / "r/log.jsonl").read_text().splitlines()
+    assert json.loads(step)["iteration"] == 3
+
+
+def test_every_fault_of_the_data_is_named(maskstream, shapes, tmp_path):
+    document = json.loads(shapes.read_text())
+    document["annotations"][0]["category_id"] = 5
+    document["images"][1]["file_name"] = "absent.png"
+    bad = shapes.with_name("bad.json")
+    bad.write_text(json.dumps(document))
+    done = maskstream("train", bad, "-o", tmp_path / "r")
+    assert done.returncode == 2
+    head, *lines = done.stderr.splitlines()
+    assert head == f"maskstream: {bad}: 2 faults to be mended first:"
+    assert lines == [
+        f"  image 2: {bad.with_name('absent.png')}: no such picture",
+        "  annotation 1: is of category 5; the file lists [3, 7, 9]",
+    ]
+    assert not (tmp_path / "r").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--start-iter", -1], "--start-iter: there are no --weights to begin with"),
+        (["--lr-steps", "5,x"], "--lr-steps: '5,x' was given; whole numbers are needed"),
+        (["--batch", 16, "--accumulate", 3], "--batch: 16 cannot be taken in 3 equal parts"),
+        (["--weights", "absent.pth"], "absent.pth: cannot be read as a checkpoint"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(
+    maskstream, shapes, tmp_path, arguments, reason
+):
+    done = maskstream("train", shapes, "-o", tmp_path / "r", *arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert f"maskstream: {reason}" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["yolact_base_config", "yolact_base", "yolact-base"])
+def test_networks_are_known_by_yolacts_names_too(name):
+    assert choose_network(name, class_count=80, input_size=None).name == "yolact-base"
 
 
 def refused(done) -> str:
@@ -129,7 +242,25 @@ def test_annotation_files_with_other_classes_are_refused(maskstream, shapes, tmp
 def test_a_backbone_file_that_does_not_fit_is_refused(maskstream, shapes, tmp_path):
     (tmp_path / "b.pth").write_bytes(b"no tensors")
     done = maskstream("train", shapes, "-o", "run", "--backbone", "b.pth", cwd=tmp_path)
-    assert refused(done).startswith("maskstream: b.pth: does not fit a shufflenet_v2_x1_0 (")
+    assert done.returncode == 2
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("maskstream: b.pth: cannot be read as a checkpoint (")
+
+
+def test_a_classifier_of_imagenet_fills_a_resnet(tmp_path):
+    classifier = torchvision.models.resnet50()
+    torch.save(classifier.state_dict(), tmp_path / "resnet50.pth")
+    config = choose_network("yolact_resnet50_config", class_count=1, input_size=64)
+    network = Yolact(config)
+    options = TrainOptions(iterations=1)
+    YolactRecipe(config, ("thing",), options).fill_backbone(network, tmp_path / "resnet50.pth")
+    ours = network.backbone.state_dict()["layers.3.2.conv3.weight"]
+    torch.testing.assert_close(ours, classifier.layer4[2].conv3.weight)
+    other = YolactRecipe(
+        choose_network("yolact-base", class_count=1, input_size=64), ("thing",), options
+    )
+    with pytest.raises(TrainError, match="does not fit a resnet101"):
+        other.fill_backbone(other.make_network(), tmp_path / "resnet50.pth")
 
 
 def test_exporting_a_folder_that_is_no_run_is_refused(maskstream, tmp_path):
@@ -171,3 +302,9 @@ def test_a_network_at_another_size_has_its_priors_scaled():
 def test_an_impossible_size_is_refused(size):
     with pytest.raises(ValueError, match="--input-size"):
         choose_network("yolact-light", class_count=1, input_size=size)
+
+
+def test_mask_scoring_needs_a_size_that_its_layers_can_halve_five_times():
+    assert choose_network("yolact-plus-resnet50", class_count=1, input_size=256).input_size == 256
+    with pytest.raises(TrainError, match=r"yolact-plus-resnet50 scores masks, which needs 256"):
+        choose_network("yolact-plus-resnet50", class_count=1, input_size=224)

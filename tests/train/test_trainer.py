@@ -11,22 +11,20 @@ import torch
 from engines.yolact.config import get_config
 from tests.engines.tiny import tiny_config
 from tests.train.shapes import write_shapes
-from train.augment import NO_AUGMENTATION
+from train.augment_options import NO_AUGMENTATION, AugmentOptions
+from train.checkpoint import CHECKPOINT_NAME
 from train.coco import read_coco
 from train.dataset import ShuffledBatches
 from train.errors import DivergedError, TrainError
-from train.trainer import CHECKPOINT_NAME, MAX_BAD_STEPS, Trainer, TrainOptions
+from train.options import TrainOptions
+from train.step import MAX_BAD_STEPS
+from train.trainer import Trainer
+from train.yolact_recipe import YolactRecipe
 
 
 def _trainer(folder, dataset, options, config=None, validation=None):
-    return Trainer(
-        config or tiny_config(),
-        dataset.class_names,
-        list(dataset.images),
-        validation,
-        folder,
-        options,
-    )
+    recipe = YolactRecipe(config or tiny_config(), dataset.class_names, options)
+    return Trainer(recipe, list(dataset.images), validation, folder)
 
 
 def _options(iterations, **changes):
@@ -44,10 +42,14 @@ def shapes(tmp_path):
     return read_coco(write_shapes(tmp_path, 8))
 
 
-def test_a_resumed_run_has_the_losses_of_one_that_was_not_interrupted(tmp_path, shapes):
-    _trainer(tmp_path / "whole", shapes, _options(6)).run()
-    _trainer(tmp_path / "parts", shapes, _options(3)).run()
-    second = _trainer(tmp_path / "parts", shapes, _options(6))
+MIXED = AugmentOptions(mosaic_probability=0.5, copy_paste_probability=0.5)
+
+
+@pytest.mark.parametrize("augment", [AugmentOptions(), MIXED], ids=["plain", "mixed"])
+def test_a_resumed_run_has_the_losses_of_one_that_was_not_interrupted(tmp_path, shapes, augment):
+    _trainer(tmp_path / "whole", shapes, _options(6, augment=augment)).run()
+    _trainer(tmp_path / "parts", shapes, _options(3, augment=augment)).run()
+    second = _trainer(tmp_path / "parts", shapes, _options(6, augment=augment))
     second.resume(tmp_path / "parts" / CHECKPOINT_NAME)
     second.run()
     np.testing.assert_allclose(_losses(tmp_path / "parts"), _losses(tmp_path / "whole"), rtol=1e-5)
@@ -68,25 +70,54 @@ def test_a_file_that_is_no_checkpoint_is_named(tmp_path, shapes, content):
         _trainer(tmp_path / "run", shapes, _options(1)).resume(path)
 
 
-def test_interrupting_a_run_leaves_a_checkpoint_of_that_iteration(tmp_path, shapes):
+def _run_until(iteration, folder, dataset, options):
+    """A run with Ctrl-C after ``iteration``."""
+
     def interrupt(progress):
-        if progress.iteration == 2:
+        if progress.iteration == iteration:
             raise KeyboardInterrupt
 
-    trainer = Trainer(
-        tiny_config(),
-        shapes.class_names,
-        list(shapes.images),
-        None,
-        tmp_path / "run",
-        _options(9),
-        interrupt,
-    )
+    recipe = YolactRecipe(tiny_config(), dataset.class_names, options)
+    trainer = Trainer(recipe, list(dataset.images), None, folder, interrupt)
     with pytest.raises(KeyboardInterrupt):
         trainer.run()
+
+
+def test_interrupting_a_run_leaves_a_checkpoint_of_that_iteration_under_two_names(tmp_path, shapes):
+    _run_until(2, tmp_path / "run", shapes, _options(9))
+    # Two batches of four of eight pictures: one epoch.
+    for name in (CHECKPOINT_NAME, "tiny_1_2_interrupt.pth"):
+        again = _trainer(tmp_path / "run", shapes, _options(9))
+        again.resume(tmp_path / "run" / name)
+        assert again.iteration == 2
+
+
+def test_numbered_checkpoints_are_kept_at_their_interval(tmp_path, shapes):
+    _trainer(tmp_path / "run", shapes, _options(7, save_interval=2)).run()
+    names = sorted(path.name for path in (tmp_path / "run").glob("*.pth"))
+    assert names == ["tiny_1_2.pth", "tiny_2_4.pth", "tiny_3_6.pth"]
     again = _trainer(tmp_path / "run", shapes, _options(9))
+    again.resume(tmp_path / "run" / "tiny_2_4.pth")
+    assert again.iteration == 4
+
+
+def test_of_numbered_checkpoints_only_the_newest_is_kept_on_request(tmp_path, shapes):
+    options = _options(7, save_interval=2, keep_latest=True, keep_latest_interval=4)
+    _trainer(tmp_path / "run", shapes, options).run()
+    names = sorted(path.name for path in (tmp_path / "run").glob("*.pth"))
+    assert names == ["tiny_2_4.pth", "tiny_3_6.pth"]
+
+
+def test_a_run_that_gets_no_better_ends_early(tmp_path, shapes):
+    # Nothing is learnt at a rate of zero, so every validation after the first is as good.
+    options = _options(9, learning_rate=0.0, validate_every=1, patience=3)
+    trainer = _trainer(tmp_path / "run", shapes, options, validation=shapes)
+    trainer.run()
+    assert trainer.iteration == 4
+    again = _trainer(tmp_path / "run", shapes, options, validation=shapes)
     again.resume(tmp_path / "run" / CHECKPOINT_NAME)
-    assert again.iteration == 2
+    again.run()
+    assert again.iteration == 5  # still none better
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_with_advice(tmp_path, shapes):

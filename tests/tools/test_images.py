@@ -1,0 +1,166 @@
+"""`maskstream images`: pictures go in, and come out with their objects drawn."""
+
+import json
+import os
+import struct
+import subprocess
+import sys
+from pathlib import Path
+from zlib import compress, crc32
+
+import cv2
+import numpy as np
+import pytest
+
+from engines.instances import Instances
+from stream.drawing import DrawStyle
+from stream.errors import ConfigError, OutputError, SourceError
+from tests.engines.tiny import CLASS_NAMES, tiny_engine_file
+from tests.x_screen import x_screen
+from tools.images import _lines, draw_on, images, read_bgr
+
+
+@pytest.fixture(scope="module")
+def engine():
+    return str(tiny_engine_file())
+
+
+def _picture(path, width=70, height=51, seed=0):
+    noise = np.random.default_rng(seed).integers(0, 256, (height, width, 3)).astype(np.uint8)
+    assert cv2.imwrite(str(path), noise)
+    return noise
+
+
+def test_a_picture_of_odd_size_is_masked_and_its_path_printed(engine, tmp_path, capsys):
+    picture = _picture(tmp_path / "in.png")
+    images(tmp_path / "in.png", tmp_path / "out.png", engine, score=0.0)
+    drawn = cv2.imread(str(tmp_path / "out.png"))
+    assert drawn is not None
+    assert drawn.shape == picture.shape
+    assert (drawn != picture).any()
+    assert capsys.readouterr().out == f"{tmp_path / 'out.png'}\n"
+
+
+def test_only_what_is_drawn_on_changes():
+    picture = np.random.default_rng(0).integers(0, 256, (61, 83, 3)).astype(np.uint8)
+    instances = Instances(
+        boxes_xyxy_src=np.array([[20, 30, 60, 50]], np.float32),
+        scores=np.array([0.9], np.float32),
+        class_ids=np.array([0], np.int32),
+        extents_xyxy_src=np.array([[20, 30, 60, 50]], np.int32),
+        patches=(np.full((5, 5), 255, np.uint8),),
+    )
+    before = picture.copy()
+    drawn = draw_on(picture, instances, DrawStyle(("circle",), boxes=False, labels=False))
+    is_changed = (drawn != picture).any(axis=2)
+    assert is_changed[31:49, 21:59].mean() > 0.99
+    is_changed[29:51, 19:61] = False  # colour is scaled up into the pixel beside
+    assert not is_changed.any()
+    np.testing.assert_array_equal(picture, before)
+    nothing = draw_on(picture, Instances.empty(), DrawStyle(("circle",)))
+    np.testing.assert_array_equal(nothing, picture)
+
+
+def test_of_a_folder_bad_files_are_named_and_the_rest_is_done(engine, tmp_path, capsys):
+    (tmp_path / "in").mkdir()
+    for number in range(6):
+        _picture(tmp_path / f"in/{number}.png", width=64 + number, seed=number)
+    (tmp_path / "in/bad.jpg").write_text("no picture")
+    (tmp_path / "in/notes.txt").write_text("not meant")
+    with pytest.raises(SourceError, match="1 of 7 could not be read"):
+        images(tmp_path / "in", tmp_path / "out", engine, results=tmp_path / "r.ndjson", score=0.0)
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [f"{n}.png" for n in range(6)]
+    assert f"maskstream: {tmp_path / 'in/bad.jpg'}: cannot be read" in capsys.readouterr().err
+    lines = [json.loads(line) for line in (tmp_path / "r.ndjson").read_text().splitlines()]
+    assert [line["image"] for line in lines] == [str(tmp_path / f"in/{n}.png") for n in range(6)]
+    assert [line["width"] for line in lines] == [64 + n for n in range(6)]
+    seen = lines[0]["instances"][0]
+    assert seen["class"] in CLASS_NAMES
+    assert seen["segmentation"]["size"] == [51, 64]
+
+
+def test_classes_and_count_are_limited(engine, tmp_path):
+    _picture(tmp_path / "in.png")
+    images(
+        tmp_path / "in.png", None, engine, results=tmp_path / "r.ndjson", score=0.0, top_k=3,
+        classes="square",
+    )  # fmt: skip
+    (line,) = (tmp_path / "r.ndjson").read_text().splitlines()
+    names = [instance["class"] for instance in json.loads(line)["instances"]]
+    assert 0 < len(names) <= 3
+    assert set(names) == {"square"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "text"),
+    [
+        pytest.param(("absent.png", "o.png"), SourceError, "no such file", id="no-source"),
+        pytest.param(("empty", "o"), SourceError, "no pictures in it", id="empty-folder"),
+        pytest.param(("in.png", "in.png"), OutputError, "is the source itself", id="itself"),
+        pytest.param(("full", "full"), OutputError, "is the source itself", id="own-folder"),
+        pytest.param(("in.png", "o.txt"), OutputError, "ends in '.txt'", id="suffix"),
+        pytest.param(("full", "in.png"), OutputError, "is a file", id="file-for-a-folder"),
+        pytest.param(("full", "o.png"), OutputError, "name of a picture", id="name-of-a-picture"),
+        pytest.param(("in.png", None), ConfigError, "nothing is to be done", id="nothing"),
+    ],
+)
+def test_what_cannot_be_done_is_refused(engine, tmp_path, monkeypatch, arguments, error, text):
+    monkeypatch.chdir(tmp_path)
+    _picture(tmp_path / "in.png")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "full").mkdir()
+    _picture(tmp_path / "full/a.png")
+    source, output = arguments
+    with pytest.raises(error, match=text):
+        images(tmp_path / source, output and tmp_path / output, engine)
+
+
+def test_a_full_disk_is_told_and_leaves_no_results_of_that_name(tmp_path, monkeypatch):
+    monkeypatch.setattr("tools.images.partial_path", lambda _: Path("/dev/full"))
+    with (
+        pytest.raises(OutputError, match=r"r\.ndjson: cannot be written \(No space left"),
+        _lines(tmp_path / "r.ndjson") as lines,
+    ):
+        lines.write("{}\n")
+    assert not (tmp_path / "r.ndjson").exists()
+
+
+def test_a_picture_that_claims_more_pixels_than_fit_is_no_picture(tmp_path):
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
+    parts = chunk(b"IHDR", header) + chunk(b"IDAT", compress(b"0")) + chunk(b"IEND", b"")
+    (tmp_path / "large.png").write_bytes(b"\x89PNG\r\n\x1a\n" + parts)
+    assert read_bgr(tmp_path / "large.png") is None
+
+
+def test_displaying_without_a_display_is_refused(engine, tmp_path, monkeypatch):
+    monkeypatch.delenv("DISPLAY", raising=False)
+    _picture(tmp_path / "in.png")
+    with pytest.raises(ConfigError, match="display"):
+        images(tmp_path / "in.png", None, engine, display=True)
+
+
+def test_pictures_are_shown_one_after_another_until_q(engine, tmp_path, repository_dir):
+    for name in ("a", "b", "c"):
+        _picture(tmp_path / f"{name}.png", width=320, height=240)
+    code = (
+        "import sys; from pathlib import Path; from tools.images import images\n"
+        f"images(Path({str(tmp_path)!r}), None, {engine!r}, display=True, score=0.0)"
+    )
+    with x_screen() as screen:
+        process = subprocess.Popen(
+            [sys.executable, "-c", code],
+            cwd=repository_dir,
+            env={**os.environ, "DISPLAY": screen.name},
+        )
+        try:
+            first = screen.window(f"{tmp_path / 'a.png'} - maskstream")
+            screen.press(first, "space")
+            second = screen.window(f"{tmp_path / 'b.png'} - maskstream")
+            screen.press(second, "q")
+            assert process.wait(timeout=30) == 0
+        finally:
+            process.kill()
+            process.wait()
