@@ -9,11 +9,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 OUT ?= out
+# Test files run side by side: many of them wait for processes more than they work.
+JOBS ?= 2
 # Through the environment, so that a path with blanks or quotes reaches the command as it is.
 export VIDEO
 export OUT
 
-.PHONY: help setup setup-all system demo check test bench soak clean
+.PHONY: help setup setup-all system demo check test bench bench-live soak gpu-check clean
 
 help:
 	@echo 'make demo [VIDEO=my.mp4]  a real clip through the shipped engine, into $(OUT)/'
@@ -22,7 +24,10 @@ help:
 	@echo 'make check                ruff and mypy'
 	@echo 'make test                 sets up all, checks, and runs every test that needs no GPU'
 	@echo 'make bench                measures each stage alone and the whole line'
-	@echo 'make soak                 a long run; its memory has to stay flat'
+	@echo 'make bench-live           live runs: overload, kills, reconnection, glass to glass (20 min)'
+	@echo 'make soak                 a long run, then 30 minutes of cameras with a fault a minute;'
+	@echo '                          memory has to stay flat, and nothing may go missing'
+	@echo 'make gpu-check            the tests that need an NVIDIA GPU, and a table of its engines'
 	@echo 'make clean                removes $(VENV), $(OUT) and the caches'
 
 $(BIN)/python:
@@ -41,7 +46,7 @@ $(VENV)/.core: pyproject.toml constraints.txt | $(BIN)/python
 
 $(VENV)/.all: pyproject.toml constraints.txt $(VENV)/.core
 	@echo 'installing what training and the tests need into $(VENV) (torch is large: minutes)'
-	@$(PIP) install -c constraints.txt -e '.[train,dev]'
+	@$(PIP) install -c constraints.txt -e '.[train,dev,web-demo]'
 	@touch $@
 
 $(VENV)/.system: tools/system_packages.py $(VENV)/.core
@@ -64,18 +69,26 @@ check: $(VENV)/.all
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# Twice, because the system tests send signals to a supervisor in pytest's own process, and where
-# OpenVINO and torch were loaded into the same process before, an interruption crashes it.
+# The system tests by themselves: windows, browsers and a dozen processes at a time. One that fails has
+# another try (tests/conftest.py), and the summary says that it had.
 test: $(VENV)/.all $(VENV)/.system check
-	$(BIN)/pytest --ignore=tests/system
-	$(BIN)/pytest tests/system
+	$(BIN)/pytest -n $(JOBS) --dist loadfile -rR --ignore=tests/system
+	$(BIN)/pytest -n $(JOBS) --dist loadfile -rR tests/system
 
 bench: $(VENV)/.all
 	$(BIN)/maskstream bench
 
+bench-live: $(VENV)/.core
+	$(BIN)/maskstream bench --only overload,kills,orphans,reconnect,glass,sources,isolation
+
 soak: $(VENV)/.core
 	@mkdir -p "$$OUT"
 	$(BIN)/python -m tools.soak --output "$$OUT/soak.mkv"
+	$(BIN)/python -m tools.soak_live
+
+# Runs what a machine with an NVIDIA GPU can show, and prints one table.
+gpu-check: $(VENV)/.all
+	$(BIN)/python -m tools.gpu_check
 
 clean:
 	rm -rf $(VENV) $(OUT) .mypy_cache .pytest_cache .ruff_cache
