@@ -95,7 +95,8 @@ class CropMasker:
         """
         size = self._backend.preferred_batch
         parts = (crops[start : start + size] for start in range(0, len(crops), size))
-        masks = [np.asarray(self._backend.infer(part)["masks"], np.float32) for part in parts]
+        # Copied, as the backend's rows are ours only until its next call.
+        masks = [np.array(self._backend.infer(part)["masks"], np.float32) for part in parts]
         return np.concatenate(masks)
 
     def _patches(

@@ -60,7 +60,7 @@ def test_a_network_of_every_family_builds_in_fp16(name):
 
 def test_a_graph_that_is_refused_is_told_in_the_parsers_words():
     model = onnx.load(resolve_engine("person"))
-    next(node for node in model.graph.node if node.op_type == "Softmax").op_type = "Sofdmax"
+    next(node for node in model.graph.node if node.op_type == "Sigmoid").op_type = "Sigmoit"
     with pytest.raises(BackendError) as caught:
         build_plan(
             model.SerializeToString(),
@@ -69,7 +69,7 @@ def test_a_graph_that_is_refused_is_told_in_the_parsers_words():
             subject="my.onnx",
         )
     assert "\n" not in str(caught.value)
-    assert "my.onnx: tensorrt-rtx refuses it (Sofdmax" in str(caught.value)
+    assert "my.onnx: tensorrt-rtx refuses it (Sigmoit" in str(caught.value)
 
 
 def test_bytes_that_are_no_graph_are_refused():
