@@ -16,15 +16,12 @@ from engines.families import get_family
 from engines.fit import make_fit
 from engines.instances import Instances
 from engines.manifest import Manifest
-from engines.planar_frame import DeviceFrame, PlanarFrame
+from engines.planar_frame import PlanarFrame
 from engines.yolo_fcn.crops import FittedPicture, Picture
-from engines.yolo_fcn.masks import MAX_CROPS, CropMasker
+from engines.yolo_fcn.masks import MAX_CROPS, CropMasker, Pictures
 
 Frames = NDArray[np.uint8] | Sequence[PlanarFrame]
 """A batch: inputs that are ready, or frames as they came."""
-
-Pictures = Sequence[Picture] | Sequence[DeviceFrame]
-"""The frames of a batch at their full resolution; on a device, or not."""
 
 
 class Engine:
@@ -115,8 +112,9 @@ class Engine:
             pictures: The B frames at their full resolution, for an engine whose manifest has
                 ``crop_px``; None cuts its crops out of the inputs. Where frames are given as they
                 came and both graphs are on one device, crops are cut there, and these not read.
-            max_crops: Boxes of the batch that such an engine masks; the least likely of more are
-                left out, and counted in `left_out_count`.
+            max_crops: Boxes of the batch that such an engine cuts out; the least likely of more
+                keep the first graph's masks, or where it gives none are left out, and counted in
+                `left_out_count`.
         """
         outputs = self.infer(frames, self._score_min(score_min))
         return self.assemble(
@@ -172,8 +170,8 @@ class Engine:
     ) -> list[Instances]:
         """Return the instances in the first graph's outputs.
 
-        Args as of `detect`, but that without ``pictures`` nothing is cut out: an engine whose
-        manifest has ``crop_px`` then gives each box as its mask.
+        Args as of `detect`, but that without ``pictures`` nothing is cut out: masks are those of
+        the first graph, or where it gives none the boxes.
         """
         selection = Selection(
             score_min=self._score_min(score_min),
@@ -187,7 +185,10 @@ class Engine:
         ]
         if self._masker is None or pictures is None:
             return found
-        return self._masker.mask(found, pictures, sizes_px, max_crops)
+        share_max = self.manifest.crop_share_max
+        if share_max is None:
+            return self._masker.mask(found, pictures, sizes_px, max_crops)
+        return self._masker.refine(found, pictures, sizes_px, max_crops, share_max)
 
     def _score_min(self, asked: float | None) -> float:
         return self.manifest.score_min if asked is None else asked

@@ -29,6 +29,8 @@ class Manifest:
         score_min: What an instance scores at least, unless somebody asks otherwise.
         crop_px: Side of the crops that a second graph of the file masks; None if it has none.
         crop_margin: As `engines.yolo_fcn.crops.crop_extents` takes it.
+        crop_share_max: Boxes that cover more than this share of the frame keep the masks of the
+            first graph; None where it gives none, and the second graph masks all boxes.
         precision: Of the weights and the network, such as "fp32".
         source: Data and training run, in a phrase.
         licence: SPDX expression or a phrase.
@@ -47,6 +49,7 @@ class Manifest:
     score_min: float = 0.3
     crop_px: int | None = None
     crop_margin: float = 0.0
+    crop_share_max: float | None = None
     precision: str = "fp32"
     source: str = ""
     licence: str = ""

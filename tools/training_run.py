@@ -64,7 +64,7 @@ def _train(request: Request, options: TrainOptions, sets: TrainingSets, group: G
             print(line, file=sys.stderr)
     view = open_training_view(options.iterations)
     trainer = Trainer(recipe, sets.images, sets.validation, request.folder, view.show, group)
-    begin(trainer, request, is_told=group.is_first)
+    begin(trainer, request, sets.images, is_told=group.is_first)
     if group.is_first:
         card.write(request.folder)
     try:
@@ -105,9 +105,9 @@ def _find_rate(request: Request, options: TrainOptions, sets: TrainingSets, grou
     recipe = recipe_of(card_of(request, sets), request.folder, options)
     torch.manual_seed(options.seed)
     network = recipe.make_network()
-    fill = initial_values(recipe, request.weights, request.backbone)
+    fill = initial_values(recipe, sets.images, request.weights, request.backbone)
     if fill is not None:
-        fill(network)
+        fill(network.to(group.device))
     view, begun_s = open_training_view(STEPS), time.monotonic()
 
     def show(step: int, rate: float, loss: float) -> None:

@@ -1,7 +1,7 @@
 """What a training begins with: what was asked for, its card, and the network's first values."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -13,7 +13,10 @@ from tools.run_card import RUN_CARD_NAME, RunCard, read_run_card, training_versi
 from tools.training_data import TrainingFiles
 from tools.training_sets import TrainingSets, listed
 from train.checkpoint import CHECKPOINT_NAME, load_checkpoint, parse_name
-from train.recipe import Recipe
+from train.coco import LabelledImage
+from train.from_engine import is_engine, settle_norms
+from train.group import Group
+from train.recipe import Recipe, first_batches
 from train.recipes import get_recipe
 from train.trainer import Trainer
 
@@ -21,6 +24,8 @@ BY_LOSS = ("loss", "score")
 """Kind and name of the figure that has `--best-by loss` its way."""
 FROM_NAME = -1
 """As a start: the iteration that the name of the weights' file says."""
+SETTLING_PICTURES = 128
+"""Pictures, or crops, over which statistics are taken where an engine is begun with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,39 +113,62 @@ def network_fields(
 
 
 def initial_values(
-    recipe: Recipe[Any, Any, Any], weights: Path | None, backbone: Path | None
+    recipe: Recipe[Any, Any, Any],
+    images: Sequence[LabelledImage],
+    weights: Path | None,
+    backbone: Path | None,
 ) -> Callable[[nn.Module], list[str]] | None:
     """Return what fills a new network, and says which tensors begin anew all the same.
 
     Args:
+        images: To learn from; those of an engine settle on some of them.
         weights: Of the whole network; they go before those of its backbone.
 
     Returns:
         None where neither is given.
     """
-    if weights is not None:
-        return lambda network: recipe.load_weights(network, weights)
-    if backbone is None:
+    if weights is None and backbone is None:
         return None
 
     def fill(network: nn.Module) -> list[str]:
+        if weights is not None:
+            dropped = recipe.load_weights(network, weights)
+            if is_engine(weights):
+                _settle(recipe, network, images)
+            return dropped
+        assert backbone is not None
         recipe.fill_backbone(network, backbone)
         return []
 
     return fill
 
 
-def begin(trainer: Trainer, request: Request, *, is_told: bool) -> None:
+def _settle(
+    recipe: Recipe[Any, Any, Any], network: nn.Module, images: Sequence[LabelledImage]
+) -> None:
+    """Bring back the norms that an engine has within its convolutions."""
+    device = next(network.parameters()).device
+    count = max(1, SETTLING_PICTURES // recipe.options.batch)
+    # Each process of a group looks at whole batches, so that all get the same statistics.
+    batches = first_batches(recipe, images, count, Group())
+    detector = recipe.evaluated(network).to(device)
+    settle_norms(network, detector, (frames.to(device) for frames, _ in batches))
+
+
+def begin(
+    trainer: Trainer, request: Request, images: Sequence[LabelledImage], *, is_told: bool
+) -> None:
     """Give a trainer what it begins with: a checkpoint, initial values, or nothing.
 
     Args:
+        images: To learn from.
         is_told: Whether this process says which values begin anew.
 
     Raises:
         TrainError: A file does not fit.
     """
     weights = request.weights
-    fill = initial_values(trainer.recipe, weights, request.backbone)
+    fill = initial_values(trainer.recipe, images, weights, request.backbone)
     if request.is_resumed:
         trainer.resume(weights or request.folder / CHECKPOINT_NAME)
     elif fill is not None:

@@ -130,7 +130,7 @@ class _Trials:
         card = new_card(wanted.family, wanted.network, wanted.input_size, sets)
         recipe = recipe_of(card, folder, options)
         trainer = Trainer(recipe, sets.images, sets.validation, folder, watch)
-        fill = initial_values(recipe, wanted.weights, wanted.backbone)
+        fill = initial_values(recipe, sets.images, wanted.weights, wanted.backbone)
         if fill is not None:
             trainer.begin_with(fill)
         card.write(folder)

@@ -24,16 +24,16 @@ from engines.fcn.network import NEW_LAYERS, Fcn8s
 from engines.fcn.weights import load_fcn8s
 from engines.yolo_fcn.config import FCNS, FcnConfig, make_fcn
 from engines.yolo_fcn.light import LightFcn
-from train.checkpoint import load_checkpoint
 from train.coco import CocoSet, LabelledImage
 from train.crops import Crop, CropSet, true_crops
 from train.errors import TrainError
 from train.evaluate import Metrics
-from train.initial import fill_shufflenet, take_over
+from train.initial import fill_shufflenet, given_tensors, take_over
 from train.recipe import Forward, Recipe
 from train.targets import BatchTargets
 
 LIGHT = "fcn-light"
+LIGHT_SIDE_MIN_PX = 32
 HISTOGRAM_NAME = "iou-histogram.png"
 EVALUATION_BATCH = 16
 _NONE = re.compile(r"(?!)")
@@ -60,14 +60,15 @@ class FcnRecipe(Recipe[FcnConfig, Any, CropTargets]):
 
     @classmethod
     def choose_config(cls, name: str, *, class_count: int, input_size: int | None) -> FcnConfig:
-        """Return a network by its name; the light one has crops of one size."""
+        """Return a network by its name; crops of the light one have a multiple of 16 pixels."""
         usual = FCNS.get(name)
         if usual is None:
             raise TrainError(f"--network: {name} is no FCN; use one of {', '.join(FCNS)}.")
         size = usual.input_size if input_size is None else input_size
-        if size < 1 or (name == LIGHT and size != usual.input_size):
+        if size < 1 or (name == LIGHT and (size < LIGHT_SIDE_MIN_PX or size % 16)):
             raise TrainError(
-                f"--input-size: {size} was given; crops of {name} have {usual.input_size}."
+                f"--input-size: {size} was given; crops of {name} have a multiple of 16, from "
+                f"{LIGHT_SIDE_MIN_PX} on; {usual.input_size} is usual."
             )
         return replace(usual, input_size=size)
 
@@ -102,8 +103,12 @@ class FcnRecipe(Recipe[FcnConfig, Any, CropTargets]):
         network.load_state_dict({**network.state_dict(), **kept})
 
     def load_weights(self, network: nn.Module, path: Path) -> list[str]:
-        """Fill a network from a checkpoint of ours."""
-        return take_over(network, load_checkpoint(path)["average"], path, class_shaped=_NONE)
+        """Fill a network from a checkpoint of ours, or the second stage of an engine."""
+        return take_over(network, given_tensors(network, path), path, class_shaped=_NONE)
+
+    def evaluated(self, network: nn.Module) -> nn.Module:
+        """Return the network: it takes crops as they are collated."""
+        return network
 
     def dataset(self, images: Sequence[LabelledImage]) -> Dataset[Crop]:
         """Return crops of all objects with a mask."""

@@ -10,21 +10,24 @@ from torch import Tensor, nn
 
 from engines.yolact.backbones import load_nanodet_shufflenet
 from engines.yolact.weights import read_state
-from train.checkpoint import load_tensors
+from train.checkpoint import load_checkpoint, load_tensors
 from train.errors import TrainError
+from train.from_engine import engine_state, is_engine
 
 _ADDED_LATER = re.compile(r"backbone\.attention\.")
 """What begins as if it were not there, so a network without it can be taken further."""
 _CLASS_SHAPED = re.compile(r"conf_layer\.|semantic_seg_conv\.|maskiou_net\.10\.")
+_FOR_TRAINING = re.compile(r"semantic_seg_conv\.")
+"""What engines do without."""
 
 
 def load_weights(network: nn.Module, path: Path) -> list[str]:
-    """Fill a network of YOLACT from a checkpoint of ours (its averaged weights) or of YOLACT.
+    """Fill a network of YOLACT from a checkpoint of ours, an engine of ours, or a file of YOLACT.
 
     Args:
         network: Layers whose shape depends on the number of classes keep their values where that
-            number differs, and channel attention where the file has none; everything else must
-            match.
+            number differs, channel attention where the file has none, and what is for training
+            alone where it is an engine; everything else must match.
 
     Returns:
         The names of the tensors that were left out.
@@ -33,9 +36,27 @@ def load_weights(network: nn.Module, path: Path) -> list[str]:
         TrainError: The file is no checkpoint, or of another network.
         WeightsError: It is none of ours, and holds more than tensors.
     """
+    if is_engine(path):
+        given = engine_state(path, network)
+        dropped = take_over(
+            network, given, path, class_shaped=_CLASS_SHAPED, added_later=_FOR_TRAINING
+        )
+        return [*dropped, *(name for name in network.state_dict() if _FOR_TRAINING.match(name))]
     state = load_tensors(path)
-    given: dict[str, Tensor] = state["average"] if "average" in state else read_state(path)
+    given = state["average"] if "average" in state else read_state(path)
     return take_over(network, given, path, class_shaped=_CLASS_SHAPED, added_later=_ADDED_LATER)
+
+
+def given_tensors(network: nn.Module, path: Path) -> Mapping[str, Tensor]:
+    """Return what a checkpoint of ours (its averaged weights) or an engine of ours has.
+
+    Raises:
+        TrainError: The file is neither.
+    """
+    if is_engine(path):
+        return engine_state(path, network)
+    average: dict[str, Tensor] = load_checkpoint(path)["average"]
+    return average
 
 
 def take_over(

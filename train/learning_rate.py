@@ -15,14 +15,12 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import nn
-from torch.utils.data import DataLoader
 
 from train.coco import LabelledImage
-from train.dataset import ShuffledBatches
 from train.ema import WeightAverage
 from train.errors import TrainError
 from train.group import Group
-from train.recipe import Recipe
+from train.recipe import Recipe, first_batches
 from train.step import Stepper, total_of
 
 LOWEST, HIGHEST = 1e-6, 1e-1
@@ -102,7 +100,7 @@ def find_learning_rate(
     stepper = Stepper(recipe, network, WeightAverage(network, 0.0), group, _Rising(rates))
     losses: list[float] = []
     smoothed = 0.0
-    for step, (frames, targets) in enumerate(_batches(recipe, images, steps, group)):
+    for step, (frames, targets) in enumerate(first_batches(recipe, images, steps, group)):
         loss = float(total_of(stepper.step(frames, targets, step)))
         smoothed = SMOOTHING * smoothed + (1 - SMOOTHING) * loss
         # Without the correction the first losses would look small.
@@ -127,13 +125,3 @@ def plot_rates(search: RateSearch, path: Path) -> None:
     axes.grid(alpha=0.3)
     axes.legend()
     figure.savefig(path, dpi=110, format="png")
-
-
-def _batches(
-    recipe: Recipe[Any, Any, Any], images: Sequence[LabelledImage], steps: int, group: Group
-) -> DataLoader[Any]:
-    dataset: Any = recipe.dataset(images)
-    options = recipe.options
-    share = group.share(options.batch)
-    order = ShuffledBatches(len(dataset), options.batch, options.seed, last=steps, share=share)
-    return DataLoader(dataset, batch_sampler=order, collate_fn=recipe.collate)

@@ -30,11 +30,10 @@ from engines.mask_rcnn.weights import (
     released,
 )
 from train.augment_options import NO_AUGMENTATION
-from train.checkpoint import load_checkpoint
 from train.coco import CocoSet, LabelledImage
 from train.errors import TrainError
 from train.evaluate import Metrics, category_ids_of, evaluate
-from train.initial import fill_shufflenet, take_over
+from train.initial import fill_shufflenet, given_tensors, take_over
 from train.log import LOG_NAME, read_log
 from train.mask_rcnn_data import Item, MaskRcnnSet, Truths, collate
 from train.mask_rcnn_losses import counts, mask_rcnn_losses
@@ -102,11 +101,11 @@ class MaskRcnnRecipe(Recipe[MaskRcnnConfig, MaskRcnn, Truths]):
             ) from exc
 
     def load_weights(self, network: MaskRcnn, path: Path) -> list[str]:
-        """Fill a network with torchvision's own ("coco"), or from a checkpoint of ours."""
+        """Fill a network with torchvision's own ("coco"), or from ours, checkpoint or engine."""
         if str(path) == COCO:
             weights = released(self.config, COCO)
             return load_coco(network, fetch_state(weights), coco_rows(weights))
-        given = load_checkpoint(path)["average"]
+        given = given_tensors(network, path)
         return take_over(network, given, path, class_shaped=_PREDICTORS)
 
     def dataset(self, images: Sequence[LabelledImage]) -> Dataset[Item]:

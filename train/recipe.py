@@ -29,15 +29,17 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from torch import Tensor, nn
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset
 
 from engines.backends.torch_backend import TorchBackend
 from engines.engine import Engine
 from engines.fit import FitKind
 from engines.manifest import Manifest
 from train.coco import CocoSet, LabelledImage
+from train.dataset import ShuffledBatches
 from train.errors import TrainError
 from train.evaluate import Metrics
+from train.group import Group
 from train.options import TrainOptions
 from train.targets import BatchTargets
 
@@ -196,6 +198,10 @@ class Recipe(ABC, Generic[ConfigT, NetworkT, TargetsT]):
         """
         raise self._part_error()
 
+    def evaluated(self, network: NetworkT) -> nn.Module:
+        """Return what runs a network in evaluation on frames as `collate` joins them."""
+        return self.detector(network)
+
     def patch_px(self) -> int:
         """Return the longest side of a mask patch of its engines."""
         raise self._part_error()
@@ -237,3 +243,18 @@ class Recipe(ABC, Generic[ConfigT, NetworkT, TargetsT]):
     def draw(self, network: NetworkT, dataset: CocoSet, folder: Path) -> list[Path]:
         """Draw what else there is to see of a trained network; returns the pictures written."""
         return []
+
+
+def first_batches(
+    recipe: Recipe[Any, Any, Any], images: Sequence[LabelledImage], count: int, group: Group
+) -> DataLoader[Any]:
+    """Return the batches that a run begins with: (frames, targets) as `Recipe.collate` joins them.
+
+    Args:
+        group: The processes that share each batch.
+    """
+    dataset: Any = recipe.dataset(images)
+    options = recipe.options
+    share = group.share(options.batch)
+    order = ShuffledBatches(len(dataset), options.batch, options.seed, last=count, share=share)
+    return DataLoader(dataset, batch_sampler=order, collate_fn=recipe.collate)

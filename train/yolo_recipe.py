@@ -25,13 +25,12 @@ from engines.yolo_fcn.light import LightYoloBody
 from engines.yolov3.detect import YoloDetector
 from engines.yolov3.network import Yolo, make_cells
 from train.augment import Sample
-from train.checkpoint import load_checkpoint
 from train.coco import CocoSet, LabelledImage
 from train.dataset import SampleSet
 from train.errors import TrainError
 from train.evaluate import Metrics
 from train.evaluate_boxes import evaluate_boxes
-from train.initial import fill_shufflenet, take_over
+from train.initial import fill_shufflenet, given_tensors, take_over
 from train.options import SCENE_OPTIONS
 from train.recipe import Forward, Recipe
 from train.yolo_losses import YoloTargets, yolo_losses
@@ -100,8 +99,8 @@ class YoloRecipe(Recipe[DetectorConfig, Yolo, YoloTargets]):
             raise TrainError(str(exc)) from exc
 
     def load_weights(self, network: Yolo, path: Path) -> list[str]:
-        """Fill a detector from a checkpoint of ours."""
-        state = load_checkpoint(path)["average"]
+        """Fill a detector from a checkpoint or an engine of ours."""
+        state = given_tensors(network, path)
         return take_over(network, state, path, class_shaped=_CLASS_SHAPED)
 
     def dataset(self, images: Sequence[LabelledImage]) -> Dataset[Sample]:

@@ -86,7 +86,7 @@ def make_fcn(config: FcnConfig) -> nn.Module:
         EngineError: There is none of that name.
     """
     if config.name == "fcn-light":
-        return LightFcn()
+        return LightFcn(config.input_size)
     if config.name not in FCNS:
         raise EngineError(f"{config.name}: no such FCN; use one of {', '.join(FCNS)}.")
     return Fcn8s(is_at_once=config.name == "fcn8s-atonce", crop_px=config.input_size)

@@ -9,7 +9,7 @@ as it is; `engines.onnx_parts` gives each graph to a runtime of its own.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, cast
@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from engines.fcn.fixed_size import FixedSizeFcn8s
 from engines.fcn.network import Fcn8s
 from engines.graph_file import write_engine_graph, write_graph
-from engines.manifest import Manifest
+from engines.manifest import METADATA_KEY, Manifest
 from engines.yolov3.detect import YoloDetections, YoloDetector
 
 
@@ -59,14 +59,47 @@ def detector_manifest(detector: YoloDetector, class_names: tuple[str, ...]) -> M
 
 def pair_manifest(detector: YoloDetector, fcn: nn.Module, class_names: tuple[str, ...]) -> Manifest:
     """Return what a pair says about itself, without name and origin."""
+    return joined_manifest(detector_manifest(detector, class_names), fcn_crops(fcn))
+
+
+@dataclass(frozen=True, slots=True)
+class Crops:
+    """What a graph of crops takes and gives.
+
+    Attributes:
+        crop_px: Side of the crops.
+        mask_px: Side of the masks.
+        margin: As `engines.yolo_fcn.crops.crop_extents` takes it.
+    """
+
+    crop_px: int
+    mask_px: int
+    margin: float
+
+
+def fcn_crops(fcn: nn.Module) -> Crops:
+    """Return what the graph of an FCN takes and gives."""
     masker: Any = fcn
+    return Crops(masker.crop_px, masker.mask_px, masker.crop_margin)
+
+
+def joined_manifest(first: Manifest, crops: Crops, share_max: float = 0.05) -> Manifest:
+    """Return what an engine says about itself when a graph of crops is joined to it.
+
+    Args:
+        first: Of the engine before.
+        crops: Of the graph that is joined.
+        share_max: Boxes that cover more of the frame keep the first graph's masks, where it gives
+            any.
+    """
+    is_detector = first.family == "yolo"
     return replace(
-        detector_manifest(detector, class_names),
-        family="yolo-fcn",
-        name="yolo-fcn",
-        patch_px=masker.mask_px,
-        crop_px=masker.crop_px,
-        crop_margin=masker.crop_margin,
+        first,
+        family="yolo-fcn" if is_detector else first.family,
+        patch_px=crops.mask_px if is_detector else max(first.patch_px, crops.mask_px),
+        crop_px=crops.crop_px,
+        crop_margin=crops.margin,
+        crop_share_max=None if is_detector else share_max,
     )
 
 
@@ -88,23 +121,46 @@ def export_pair(detector: YoloDetector, fcn: nn.Module, manifest: Manifest, path
         fcn: As `pair_manifest` takes it; likewise.
         path: Replaced at once when the file is whole.
     """
-    crop_px = cast(Any, fcn).crop_px
     with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
         boxes, masks = Path(folder, "boxes.onnx"), Path(folder, "masks.onnx")
         export_detector(detector, manifest, boxes)
-        write_graph(CropProbabilities(fcn), crop_px, ["masks"], {}, masks)
-        model = onnx.load(boxes)
-        _add_graph(model.graph, onnx.load(masks).graph)
-        onnx.save(model, boxes)
-        boxes.replace(path)
+        export_crops(fcn, masks)
+        join_graphs(onnx.load(boxes), onnx.load(masks), manifest, path)
+
+
+def export_crops(fcn: nn.Module, path: Path) -> None:
+    """Write the graph of crops alone, which is no engine."""
+    write_graph(CropProbabilities(fcn), fcn_crops(fcn).crop_px, ["masks"], {}, path)
+
+
+def join_graphs(
+    first: onnx.ModelProto, crops: onnx.ModelProto, manifest: Manifest, path: Path
+) -> None:
+    """Write an engine of the graph of frames and one of crops.
+
+    Args:
+        first: Changed. What it says of the tools that made it stays.
+        crops: Changed.
+        manifest: As `joined_manifest` makes it.
+        path: Replaced at once when the file is whole.
+    """
+    _add_graph(first.graph, crops.graph)
+    metadata = next(entry for entry in first.metadata_props if entry.key == METADATA_KEY)
+    tools = Manifest.from_json(metadata.value, where=path.name).tools
+    metadata.value = replace(manifest, tools=tools).to_json()
+    partial = path.with_name(f".{path.name}.partial")
+    onnx.save(first, partial)
+    partial.replace(path)
 
 
 def _add_graph(graph: onnx.GraphProto, other: onnx.GraphProto) -> None:
     """Put the graph of the crops beside that of the frames."""
 
+    # An empty name is an input left out. A graph that was joined before has its names already.
+    kept = {"": "", "frames": "crops", "crops": "crops", "masks": "masks"}
+
     def renamed(name: str) -> str:
-        kept = {"": "", "frames": "crops", "masks": "masks"}  # an empty name is an input left out
-        return kept.get(name, f"crops/{name}")
+        return kept.get(name, f"crops/{name.removeprefix('crops/')}")
 
     for node in other.node:
         node.name = renamed(node.name)

@@ -7,10 +7,10 @@ Both take uint8 RGB and normalise it themselves, so training and running cannot 
   of each class. Rows go head by head (strides 32, 16, 8), then by cell, then by anchor;
   ``make_cells(network.heads, S)`` says where each begins and `engines.yolov3.network.decode` turns
   them into boxes. At 416 pixels there are 10,647.
-- `LightFcn` takes crops (B, 112, 112, 3), each a box squashed into the square, and gives logits
-  (B, 2, 56, 56), background first: ``network.crop_px`` is 112 and ``network.mask_px`` 56. `Fcn8s`
-  has the same two attributes, both 224. Truth for the loss is the object's mask over the same
-  crop, at ``mask_px``.
+- `LightFcn` takes crops (B, C, C, 3), each a box squashed into the square, and gives logits
+  (B, 2, C/2, C/2), background first; ``network.crop_px`` is C, 112 unless another is asked for,
+  and ``network.mask_px`` the half. `Fcn8s` has the same two attributes, both 224. Truth for the
+  loss is the object's mask over the same crop, at ``mask_px``.
 
 Boxes become crops in `engines.yolo_fcn.crops`, in training as in use:
 ``extents = crop_extents(boxes, network.crop_margin, width, height)``, then
@@ -85,15 +85,17 @@ class LightFcn(nn.Module):
 
     FCN8s adds the scores of strides 32, 16 and 8; here features are added, down to stride 4, since
     scores of so few channels say too little, and outlines need the finer map.
+
+    Args:
+        crop_px: Side of the crops, a multiple of 16.
     """
 
-    crop_px = 112
-    mask_px = 56
     crop_margin = 0.1
     """A box that is a little too small does not cost what it leaves out."""
 
-    def __init__(self) -> None:
+    def __init__(self, crop_px: int = 112) -> None:
         super().__init__()
+        self.crop_px, self.mask_px = crop_px, crop_px // 2
         self.normalize = _Normalize()
         self.backbone = _make_backbone()
         channels = _FCN_CHANNELS
@@ -104,7 +106,7 @@ class LightFcn(nn.Module):
         self.score = nn.Conv2d(channels, 2, 1)
 
     def forward(self, crops: Tensor) -> Tensor:
-        """Return (B, 2, 56, 56) logits, background first, of (B, 112, 112, 3) uint8 RGB crops."""
+        """Return (B, 2, C/2, C/2) logits, background first, of (B, C, C, 3) uint8 RGB crops."""
         images = self.normalize(crops.float().permute(0, 3, 1, 2))
         maps = self.backbone(images)
         finest = _way_up(maps[::-1], self.laterals, self.merges)[-1]

@@ -14,6 +14,9 @@ from engines.instances import Instances
 from engines.planar_frame import CropBackend, DeviceFrame
 from engines.yolo_fcn.crops import Picture, crop_extents
 
+Pictures = Sequence[Picture] | Sequence[DeviceFrame]
+"""The frames of a batch at their full resolution; on a device, or not."""
+
 MAX_CROPS = 64
 """Boxes that are masked at once, unless another number is asked for."""
 
@@ -43,7 +46,7 @@ class CropMasker:
     def mask(
         self,
         boxed: Sequence[Instances],
-        pictures: Sequence[Picture] | Sequence[DeviceFrame],
+        pictures: Pictures,
         sizes_px: Sequence[tuple[int, int]],
         max_crops: int,
     ) -> list[Instances]:
@@ -58,10 +61,54 @@ class CropMasker:
             max_crops: Boxes of all frames together; of more the least likely are left out, and
                 counted.
         """
-        kept = self._within(boxed, max_crops)
+        rows = _likeliest(boxed, [np.ones(len(found), bool) for found in boxed], max_crops)
+        self.left_out_count += sum(int((~taken).sum()) for taken in rows)
+        kept = [found.select(taken) for found, taken in zip(boxed, rows, strict=True)]
+        filled = self._filled(kept, pictures, sizes_px)
+        return [replace(found, is_exclusive=True) for found in filled]
+
+    def refine(
+        self,
+        masked: Sequence[Instances],
+        pictures: Pictures,
+        sizes_px: Sequence[tuple[int, int]],
+        max_crops: int,
+        share_max: float,
+    ) -> list[Instances]:
+        """Return a batch's instances with new masks in small boxes.
+
+        A network that masks whole frames has a few cells for a small object; a crop has as many for
+        it as for a large one, but sees less around it.
+
+        Args:
+            masked: The instances of each frame.
+            pictures: As `mask` takes them.
+            sizes_px: As `mask` takes them.
+            max_crops: Boxes of all frames together; of more the least likely keep their masks.
+            share_max: Boxes that cover more than this share of their frame keep their masks.
+        """
+        small = [
+            _areas(found.boxes_xyxy_src) <= share_max * width * height
+            for found, (width, height) in zip(masked, sizes_px, strict=True)
+        ]
+        rows = _likeliest(masked, small, max_crops)
+        parts = [found.select(taken) for found, taken in zip(masked, rows, strict=True)]
+        filled = self._filled(parts, pictures, sizes_px)
+        return [
+            _with_masks(found, taken, part)
+            for found, taken, part in zip(masked, rows, filled, strict=True)
+        ]
+
+    def _filled(
+        self,
+        boxed: Sequence[Instances],
+        pictures: Pictures,
+        sizes_px: Sequence[tuple[int, int]],
+    ) -> list[Instances]:
+        """Return instances with the masks that the network sees in their boxes."""
         extents = [
             crop_extents(found.boxes_xyxy_src, self._crop_margin, width, height)
-            for found, (width, height) in zip(kept, sizes_px, strict=True)
+            for found, (width, height) in zip(boxed, sizes_px, strict=True)
         ]
         patches = iter(self._patches(pictures, extents) if any(map(len, extents)) else ())
         return [
@@ -69,23 +116,8 @@ class CropMasker:
                 found,
                 extents_xyxy_src=rectangles,
                 patches=tuple(next(patches) for _ in rectangles),
-                is_exclusive=True,
             )
-            for found, rectangles in zip(kept, extents, strict=True)
-        ]
-
-    def _within(self, boxed: Sequence[Instances], max_crops: int) -> list[Instances]:
-        """Return the likeliest boxes of a batch."""
-        scores = np.concatenate([found.scores for found in boxed])
-        excess = len(scores) - max_crops
-        if excess <= 0:
-            return list(boxed)
-        self.left_out_count += excess
-        is_kept = np.ones(len(scores), bool)
-        is_kept[np.argsort(-scores, kind="stable")[max_crops:]] = False
-        ends = np.cumsum([len(found) for found in boxed])[:-1]
-        return [
-            found.select(rows) for found, rows in zip(boxed, np.split(is_kept, ends), strict=True)
+            for found, rectangles in zip(boxed, extents, strict=True)
         ]
 
     def probabilities(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -101,7 +133,7 @@ class CropMasker:
 
     def _patches(
         self,
-        pictures: Sequence[Picture] | Sequence[DeviceFrame],
+        pictures: Pictures,
         extents: Sequence[NDArray[np.int32]],
     ) -> list[NDArray[np.uint8]]:
         """Return a patch for each rectangle, of which there is one at least."""
@@ -117,3 +149,30 @@ class CropMasker:
             found = self.probabilities(np.concatenate(crops))
         masks = np.clip(np.asarray(found, np.float32), 0.0, 1.0)
         return list(np.rint(masks * 255.0).astype(np.uint8))
+
+
+def _areas(boxes_xyxy_src: NDArray[np.float32]) -> NDArray[np.float32]:
+    areas: NDArray[np.float32] = np.prod(boxes_xyxy_src[:, 2:] - boxes_xyxy_src[:, :2], axis=1)
+    return areas
+
+
+def _likeliest(
+    boxed: Sequence[Instances], asked: Sequence[NDArray[np.bool_]], count_max: int
+) -> list[NDArray[np.bool_]]:
+    """Return which of a batch's boxes that are ``asked`` for are among the likeliest so many."""
+    scores = np.concatenate([found.scores for found in boxed])
+    is_taken = np.concatenate(asked)
+    order = np.argsort(-np.where(is_taken, scores, -1.0), kind="stable")
+    is_taken[order[count_max:]] = False
+    return np.split(is_taken, np.cumsum([len(found) for found in boxed])[:-1])
+
+
+def _with_masks(masked: Instances, rows: NDArray[np.bool_], part: Instances) -> Instances:
+    """Return instances of which those at ``rows`` have the masks of ``part``."""
+    extents = masked.extents_xyxy_src.copy()
+    extents[rows] = part.extents_xyxy_src
+    new = iter(part.patches)
+    patches = tuple(
+        next(new) if taken else patch for taken, patch in zip(rows, masked.patches, strict=True)
+    )
+    return replace(masked, extents_xyxy_src=extents, patches=patches)

@@ -11,6 +11,7 @@ from engines.zoo import SHIPPED_FOLDER, list_engines
 from train.coco import read_coco
 from train.evaluate import evaluate, predict
 
+NAMES = sorted(path.stem for path in SHIPPED_FOLDER.glob("*.onnx"))
 SIZE_MAX_BYTES = 12_000_000
 AP_SLACK = 0.01
 """A processor without bfloat16 computes in float32, which moves a few detections."""
@@ -21,6 +22,7 @@ def test_every_shipped_engine_is_small_and_has_a_model_card():
     families = {entry.name: entry.manifest.family for entry in engines}
     assert families == {
         "person": "yolact",
+        "person-light": "yolact",
         "person-yolo-fcn": "yolo-fcn",
         "person-mask-rcnn": "mask-rcnn",
     }
@@ -66,10 +68,11 @@ def test_large_people_of_the_validation_set_are_masked(name, shared_dir):
 
 @pytest.mark.slow
 @pytest.mark.timeout(240)
-def test_person_scores_what_its_manifest_says(shared_dir):
-    manifest = read_manifest(resolve_engine("person"))
+@pytest.mark.parametrize("name", NAMES)
+def test_each_engine_scores_what_its_manifest_says(name, shared_dir):
+    manifest = read_manifest(resolve_engine(name))
     dataset = read_coco(shared_dir / "data" / "person" / "val.json")
-    with open_engine("person", threads=2, batch=4) as engine:
+    with open_engine(name, threads=2, batch=4) as engine:
         metrics = evaluate(engine, dataset)
     for kind in ("bbox", "segm"):
         for name in ("AP", "AP50"):

@@ -108,7 +108,7 @@ def test_an_fcn_alone_is_no_engine(fcn, tmp_path):
 
 
 def test_a_pair_the_wrong_way_round_is_refused(detector, fcn, tmp_path):
-    with pytest.raises(ConfigError, match="is a run of yolov3 for one of fcn"):
+    with pytest.raises(ConfigError, match="is a run of yolov3; one of fcn is needed"):
         run_export(fcn, "--crops", detector, "-o", tmp_path / "x.onnx")
     with pytest.raises(ConfigError, match="a pair has no raw form"):
         run_export(detector, "--crops", fcn, "--raw", "-o", tmp_path / "x.onnx")

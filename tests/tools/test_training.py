@@ -167,6 +167,27 @@ def test_a_network_for_other_classes_begins_with_what_fits(
     assert json.loads(step)["iteration"] == 3
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_an_engine_file_is_as_good_a_beginning_as_a_checkpoint(maskstream, run_folder, shapes):
+    engine = run_folder.with_name("begun.onnx")
+    done = maskstream("export", run_folder, "-o", engine, timeout_s=150)
+    assert done.returncode == 0, done.stderr
+    losses = []
+    for weights in (run_folder / "best.pt", engine):
+        folder = run_folder.with_name(f"from-{weights.name}")
+        done = maskstream(
+            "train", shapes, "-o", folder, "--weights", weights, "--iterations", 1, *TRAIN,
+            "--precision", "fp32", timeout_s=150,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        losses.append(json.loads((folder / "log.jsonl").read_text())["losses"])
+    assert "semantic_seg_conv.weight, semantic_seg_conv.bias" in done.stderr
+    # What engines do without has begun anew; the rest begins near, on a batch of its own norms.
+    assert losses[1]["box"] == pytest.approx(losses[0]["box"], rel=0.2)
+    assert losses[1]["class"] == pytest.approx(losses[0]["class"], rel=0.2)
+
+
 def test_every_fault_of_the_data_is_named(maskstream, shapes, tmp_path):
     document = json.loads(shapes.read_text())
     document["annotations"][0]["category_id"] = 5

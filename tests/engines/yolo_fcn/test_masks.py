@@ -1,4 +1,6 @@
-"""The second stage: which boxes are masked, and that no two masks share a pixel."""
+"""The second stage: which boxes are masked, and that no two masks of a pair share a pixel."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -167,3 +169,50 @@ def test_a_detector_alone_gives_its_boxes_as_masks():
     assert found.boxes_xyxy_src.tolist() == [[20, 0, 40, 20]]
     assert found.mask(0).shape == (20, 20)
     assert found.mask(0).all()
+
+
+def refined(found, *, share_max=0.1, max_crops=64, size=(40, 30)):
+    """Refine frames that are all object."""
+    backend = Recorder()
+    masker = CropMasker(backend, SIDE_PX, 0.0)
+    picture = RgbPicture(np.full((size[1], size[0], 3), 255, np.uint8))
+    count = len(found)
+    result = masker.refine(found, [picture] * count, [size] * count, max_crops, share_max)
+    return result, backend.batches[1:], masker.left_out_count
+
+
+def with_own_masks(boxes, scores):
+    """Instances whose own masks are 2 x 2 cells of nothing."""
+    found = boxed(boxes, scores)
+    return replace(found, patches=(np.zeros((2, 2), np.uint8),) * len(found))
+
+
+def test_small_boxes_get_new_masks_and_large_ones_keep_theirs():
+    # 120 of 1,200 pixels are a tenth of the frame; 132 are more.
+    boxes = [[0, 0, 12, 11], [20, 0, 32, 10], [0, 20, 4, 24]]
+    (found,), batches, left_out = refined([with_own_masks(boxes, [0.9, 0.8, 0.7])])
+    assert [patch.shape for patch in found.patches] == [(2, 2), (8, 8), (8, 8)]
+    assert [bool(found.mask(row).any()) for row in range(3)] == [False, True, True]
+    assert found.extents_xyxy_src.tolist() == boxes
+    assert found.scores.tolist() == pytest.approx([0.9, 0.8, 0.7])
+    assert not found.is_exclusive
+    assert (batches, left_out) == ([2], 0)
+
+
+def test_boxes_beyond_the_limit_keep_their_own_masks_and_none_is_left_out():
+    frames = [
+        with_own_masks([[0, 0, 4, 4], [4, 0, 8, 4]], [0.9, 0.2]),
+        with_own_masks([[0, 0, 4, 4], [0, 0, 40, 30]], [0.8, 0.7]),
+        Instances.empty(),
+    ]
+    found, batches, left_out = refined(frames, max_crops=2)
+    shapes = [[patch.shape[0] for patch in instances.patches] for instances in found]
+    assert shapes == [[8, 2], [8, 2], []]
+    assert (batches, left_out) == ([2], 0)
+
+
+def test_frames_without_small_boxes_need_no_second_network():
+    frames = [with_own_masks([[0, 0, 40, 30]], [0.9]), Instances.empty()]
+    found, batches, _ = refined(frames)
+    assert batches == []
+    assert [len(instances) for instances in found] == [1, 0]
