@@ -114,10 +114,10 @@ def measure_crops(
     Raises:
         ConfigError: The engine has one stage.
     """
-    if engine.manifest.crop_px is None:
+    if engine.manifest.crop_px is None or engine.manifest.crop_share_max is not None:
         raise ConfigError(
-            f"{engine.manifest.name}: has one stage, so boxes cost it nothing; an engine of the "
-            "family yolo-fcn is needed."
+            f"{engine.manifest.name}: its first stage masks boxes too; an engine of the family "
+            "yolo-fcn is needed."
         )
     random = np.random.default_rng(0)
     pixels = random.integers(0, 256, height * width * 3 // 2, np.uint8)

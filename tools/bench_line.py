@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from engines import open_engine
 from engines.instances import Instances
+from stream.crops import PlanesPicture
 from stream.drawing import DrawStyle, Painter
 from stream.encoding import EncoderSettings
 from stream.frame import Planes, planes_of
@@ -232,7 +233,9 @@ def _detect(
         network_input(
             planes, inputs[row], color_range=info.color_range, color_matrix=info.color_matrix
         )
-    return detect(inputs[: len(part)], [(info.width, info.height)] * len(part))
+    pictures = [PlanesPicture(planes, info.color_range, info.color_matrix) for planes in part]
+    sizes_px = [(info.width, info.height)] * len(part)
+    return detect(inputs[: len(part)], sizes_px, pictures=pictures)
 
 
 def _record(

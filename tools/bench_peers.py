@@ -28,6 +28,7 @@ from rich.table import Table
 from engines import Engine, open_engine
 from engines.fit import fitted
 from engines.instances import Instances
+from engines.yolo_fcn.crops import RgbPicture
 from stream.colors import palette
 from stream.encoding import x264_options
 from stream.frame_encoder import KEYFRAME_S
@@ -238,7 +239,11 @@ def _detect(engine: Engine, bgr: _Picture) -> Instances:
     rgb = cv2.cvtColor(fitted(bgr, manifest.input_size, manifest.fit), cv2.COLOR_BGR2RGB)
     size = (bgr.shape[1], bgr.shape[0])
     (found,) = engine.detect(
-        np.asarray(rgb, np.uint8)[None], [size], score_min=_SCORE_MIN, top_k=_TOP_K
+        np.asarray(rgb, np.uint8)[None],
+        [size],
+        score_min=_SCORE_MIN,
+        top_k=_TOP_K,
+        pictures=[RgbPicture(bgr[..., ::-1])],
     )
     return found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,20 +42,17 @@ class SlowedEngine:
         self.reason = engine.reason
         self.preferred_batch = engine.preferred_batch
 
+    @property
+    def left_out_count(self) -> int:
+        """See ``Engine.left_out_count``."""
+        return self._engine.left_out_count
+
     def detect(
-        self,
-        frames: NDArray[np.uint8],
-        sizes_px: Sequence[tuple[int, int]],
-        *,
-        score_min: float,
-        top_k: int,
-        class_ids: frozenset[int] | None,
+        self, frames: NDArray[np.uint8], sizes_px: Sequence[tuple[int, int]], **wanted: Any
     ) -> list[Instances]:
         """Return each frame's instances once the time is up. See ``Engine.detect``."""
         due_s = time.monotonic() + self._work_s
-        found = self._engine.detect(
-            frames, sizes_px, score_min=score_min, top_k=top_k, class_ids=class_ids
-        )
+        found = self._engine.detect(frames, sizes_px, **wanted)
         time.sleep(max(0.0, due_s - time.monotonic()))
         return found
 

@@ -89,7 +89,7 @@ def test_shuffles_are_gone_and_their_channels_arrive_where_they_did():
 
 
 def test_the_shipped_network_has_no_shuffle_left():
-    graph = openvino.Core().read_model(resolve_engine("person"))
+    graph = openvino.Core().read_model(resolve_engine("person-light"))
 
     def shuffle_count():
         turns = (node for node in graph.get_ops() if node.get_type_name() == "Transpose")

@@ -64,9 +64,9 @@ def test_each_number_of_boxes_is_measured():
     assert figures.precision
 
 
-def test_an_engine_of_one_stage_is_refused():
+def test_an_engine_whose_first_stage_masks_is_refused():
     with (
         open_engine(str(tiny_engine_file()), threads=1, batch=1) as engine,
-        pytest.raises(ConfigError, match=r"tiny: has one stage, .* yolo-fcn is needed"),
+        pytest.raises(ConfigError, match=r"tiny: its first stage masks boxes too; .* yolo-fcn"),
     ):
         measure_crops(engine)

@@ -27,14 +27,14 @@ def run(*arguments: object) -> None:
 
 def test_an_engine_for_a_gpu_that_is_not_here(tmp_path, capsys):
     path = tmp_path / "person.engine"
-    run("person", "-o", path, "--for", "sm89", "--batch", "1,2", "--workspace-mib", 64)
+    run("person-light", "-o", path, "--for", "sm89", "--batch", "1,2", "--workspace-mib", 64)
     facts = json.loads((tmp_path / "person.engine.json").read_text())
     assert facts["flavor"] == "tensorrt-rtx"
     assert facts["sms"] == ["sm89"]
     assert facts["batches"] == [1, 2]
     assert facts["workspace_bytes"] == 64 << 20
     assert facts["precision"] == "fp32"
-    assert facts["engine"]["name"] == "person"
+    assert facts["engine"]["name"] == "person-light"
     assert path.stat().st_size > 1_000_000
     assert "fp32, for sm89, batches 1 to 2" in capsys.readouterr().out
 
@@ -45,7 +45,7 @@ def test_the_fp16_graph_alone_compared_on_pictures(tmp_path, capsys):
         picture = random.integers(0, 256, (60, 80, 3), np.uint8)
         assert cv2.imwrite(str(tmp_path / name), picture)
     path = tmp_path / "half.onnx"
-    run("person", "-o", path, "--fp16", "--pictures", tmp_path)
+    run("person-light", "-o", path, "--fp16", "--pictures", tmp_path)
     assert read_manifest(path).precision == "fp16"
     shown = capsys.readouterr().out
     assert "FP16 against FP32: the largest of" in shown
@@ -98,7 +98,7 @@ def test_the_fp16_file_of_two_stages_is_one_engine_that_masks_alike(tmp_path):
 
 def test_a_name_for_the_graph_as_it_is_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="--fp16 is needed"):
-        run("person", "-o", tmp_path / "other.onnx")
+        run("person-light", "-o", tmp_path / "other.onnx")
 
 
 @pytest.mark.parametrize(
@@ -115,17 +115,17 @@ def test_a_name_for_the_graph_as_it_is_is_refused(tmp_path):
 def test_what_cannot_be_is_refused_in_a_line(tmp_path, words, text):
     arguments = words if "--for" in words else ["--for", "sm89", *words]
     with pytest.raises((ConfigError, EngineError), match=text) as caught:
-        run("person", "-o", tmp_path / "x.engine", *arguments)
+        run("person-light", "-o", tmp_path / "x.engine", *arguments)
     assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_another_kind_of_file_is_refused(tmp_path):
     with pytest.raises(ConfigError, match=r"\.engine or \.onnx is needed"):
-        run("person", "-o", tmp_path / "x.plan", "--for", "sm89")
+        run("person-light", "-o", tmp_path / "x.plan", "--for", "sm89")
 
 
 @pytest.mark.skipif(why_no_gpu() is None, reason="there is a GPU here")
 def test_without_a_gpu_the_option_for_others_is_named(tmp_path):
     with pytest.raises(EngineError, match=r"no NVIDIA driver is here .* such as --for sm89"):
-        run("person", "-o", tmp_path / "x.engine")
+        run("person-light", "-o", tmp_path / "x.engine")

@@ -52,7 +52,7 @@ def test_the_network_says_what_the_engine_says_before_and_after_it_has_settled(b
 
 def test_its_norms_have_the_statistics_of_what_they_see(begun):
     settle_norms(begun, YolactDetector(begun), [noise(2)])
-    seen = {}
+    seen: dict[str, torch.Tensor] = {}
     norm = begun.backbone.conv1[1]
     norm.register_forward_pre_hook(lambda _, inputs: seen.update(x=inputs[0]))
     with torch.inference_mode():
@@ -95,13 +95,9 @@ def test_each_half_of_a_pair_is_found_in_its_file(tmp_path):
     path = tmp_path / "pair.onnx"
     whole = YoloDetector(detector.eval())
     export_pair(whole, fcn.eval(), pair_manifest(whole, fcn, ("person",)), path)
-    for network, config, make in (
-        (fcn, FCNS["fcn-light"], make_fcn),
-        (detector, DETECTORS["yolo-light"], make_detector),
-    ):
-        other = make(config)
+    others = make_detector(DETECTORS["yolo-light"]), make_fcn(FCNS["fcn-light"])
+    for network, other, side in zip((detector, fcn), others, (416, 112), strict=True):
         other.load_state_dict(dict(given_tensors(other, path)))
-        side = config.input_size
         frames = noise(4, 2, side)
         with torch.inference_mode():
             torch.testing.assert_close(other.eval()(frames), network(frames), rtol=1e-3, atol=1e-3)

@@ -232,7 +232,7 @@ def test_memory_for_planes_grows_with_the_frames():
 
 def test_an_engine_sees_the_same_in_planes_as_in_inputs():
     """The shipped graph in ONNX Runtime stands in for the GPU's, and the real kernel runs."""
-    path = resolve_engine("person")
+    path = resolve_engine("person-light")
     session = onnxruntime.InferenceSession(str(path))
     names = [output.name for output in session.get_outputs()]
 

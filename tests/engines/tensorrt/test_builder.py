@@ -31,7 +31,7 @@ def test_the_package_that_the_tests_build_with_is_here():
     ("precision", "sm"), [("fp16", "sm86"), ("fp16", "sm89"), ("fp16", "sm120"), ("fp32", "sm89")]
 )
 def test_the_shipped_engine_builds(precision, sm):
-    model = onnx.load(resolve_engine("person"))
+    model = onnx.load(resolve_engine("person-light"))
     model = to_fp16(model) if precision == "fp16" else model
     told: list[tuple[float, str]] = []
     plan = build_plan(
@@ -59,7 +59,7 @@ def test_a_network_of_every_family_builds_in_fp16(name):
 
 
 def test_a_graph_that_is_refused_is_told_in_the_parsers_words():
-    model = onnx.load(resolve_engine("person"))
+    model = onnx.load(resolve_engine("person-light"))
     next(node for node in model.graph.node if node.op_type == "Sigmoid").op_type = "Sigmoit"
     with pytest.raises(BackendError) as caught:
         build_plan(
@@ -79,7 +79,7 @@ def test_bytes_that_are_no_graph_are_refused():
 
 def test_a_gpu_that_cannot_be_built_for_ahead_is_told_with_those_that_can():
     assert {"sm86", "sm89", "sm120"} <= set(ahead_targets(RTX))
-    data = resolve_engine("person").read_bytes()
+    data = resolve_engine("person-light").read_bytes()
     with pytest.raises(BackendError, match=r"builds ahead for sm75, .* not for 'sm90'"):
         build_plan(data, RTX, BuildSettings(batches=(1,), sm="sm90"), subject="person.onnx")
 
@@ -95,7 +95,7 @@ def test_ctrl_c_ends_a_build():
             signal.raise_signal(signal.SIGINT)  # its handler runs in the main thread
         interrupted.wait(0.01)
 
-    data = resolve_engine("person").read_bytes()
+    data = resolve_engine("person-light").read_bytes()
     with pytest.raises(KeyboardInterrupt):
         build_plan(
             data, RTX, BuildSettings(batches=(1,), sm="sm89"), subject="person.onnx", watch=watch

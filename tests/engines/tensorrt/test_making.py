@@ -21,7 +21,7 @@ HERE = Gpu("NVIDIA GeForce RTX 4090", "sm89")
 
 @pytest.fixture(scope="module")
 def graph():
-    path = resolve_engine("person")
+    path = resolve_engine("person-light")
     return Graph(data=path.read_bytes(), path=path, manifest=read_manifest(path))
 
 

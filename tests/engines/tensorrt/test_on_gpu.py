@@ -144,7 +144,9 @@ def backend(request, tmp_path_factory):
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         options = BackendOptions(input_size=SIDE)
         try:
-            opened = open_tensorrt(resolve_engine("person"), options, flavor_name=request.param)
+            opened = open_tensorrt(
+                resolve_engine("person-light"), options, flavor_name=request.param
+            )
         except UnavailableError as exc:
             pytest.skip(str(exc))  # one of the two is enough
         yield opened
@@ -153,7 +155,7 @@ def backend(request, tmp_path_factory):
 
 def test_fp16_sees_what_float32_sees_on_the_processor(backend):
     frames = synthetic_frames(SIDE, count=3)
-    session = onnxruntime.InferenceSession(str(resolve_engine("person")))
+    session = onnxruntime.InferenceSession(str(resolve_engine("person-light")))
     names = [output.name for output in session.get_outputs()]
     expected = dict(zip(names, session.run(None, {"frames": frames}), strict=True))
     ours = backend.infer(frames)
@@ -186,7 +188,7 @@ def test_a_closed_backend_says_so(tmp_path, monkeypatch):
     for flavor in FLAVORS.values():
         if flavor.why_not() is None:
             options = BackendOptions(input_size=SIDE, batch=1)
-            opened = open_tensorrt(resolve_engine("person"), options, flavor_name=flavor.name)
+            opened = open_tensorrt(resolve_engine("person-light"), options, flavor_name=flavor.name)
             opened.close()
             opened.close()
             with pytest.raises(BackendError, match="closed"):

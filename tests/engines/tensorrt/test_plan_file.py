@@ -32,7 +32,7 @@ def onnx(tmp_path):
 @pytest.fixture
 def manifest(onnx):
     return PlanManifest(
-        engine=replace(read_manifest(resolve_engine("person")), precision="fp16"),
+        engine=replace(read_manifest(resolve_engine("person-light")), precision="fp16"),
         onnx_path=str(onnx),
         onnx_sha256=sha256(onnx.read_bytes()),
         plan_sha256=sha256(PLAN),
