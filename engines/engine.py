@@ -16,6 +16,7 @@ from engines.families import get_family
 from engines.fit import make_fit
 from engines.instances import Instances
 from engines.manifest import Manifest
+from engines.mask_scores import weighed
 from engines.planar_frame import PlanarFrame
 from engines.yolo_fcn.crops import FittedPicture, Picture
 from engines.yolo_fcn.masks import MAX_CROPS, CropMasker, Pictures
@@ -183,12 +184,15 @@ class Engine:
             self._assemble(outputs, index, make_fit(fit, width, height, side), selection)
             for index, (width, height) in enumerate(sizes_px)
         ]
-        if self._masker is None or pictures is None:
-            return found
-        share_max = self.manifest.crop_share_max
-        if share_max is None:
-            return self._masker.mask(found, pictures, sizes_px, max_crops)
-        return self._masker.refine(found, pictures, sizes_px, max_crops, share_max)
+        if self._masker is not None and pictures is not None:
+            share_max = self.manifest.crop_share_max
+            if share_max is None:
+                found = self._masker.mask(found, pictures, sizes_px, max_crops)
+            else:
+                found = self._masker.refine(found, pictures, sizes_px, max_crops, share_max)
+        if self.manifest.has_mask_scores:
+            found = [weighed(instances, selection.score_min) for instances in found]
+        return found
 
     def _score_min(self, asked: float | None) -> float:
         return self.manifest.score_min if asked is None else asked

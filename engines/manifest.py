@@ -31,6 +31,8 @@ class Manifest:
         crop_margin: As `engines.yolo_fcn.crops.crop_extents` takes it.
         crop_share_max: Boxes that cover more than this share of the frame keep the masks of the
             first graph; None where it gives none, and the second graph masks all boxes.
+        has_mask_scores: Whether scores are multiplied by how sure the masks are, as
+            `engines.mask_scores.weighed` does.
         precision: Of the weights and the network, such as "fp32".
         source: Data and training run, in a phrase.
         licence: SPDX expression or a phrase.
@@ -50,6 +52,7 @@ class Manifest:
     crop_px: int | None = None
     crop_margin: float = 0.0
     crop_share_max: float | None = None
+    has_mask_scores: bool = False
     precision: str = "fp32"
     source: str = ""
     licence: str = ""

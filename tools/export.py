@@ -48,6 +48,10 @@ def export(
             "the first, which is of yolov3 or yolact.",
         ),
     ] = None,
+    mask_scores: Annotated[
+        bool,
+        typer.Option("--mask-scores", help="Let scores be multiplied by how sure the masks are."),
+    ] = False,
     crop_share_max: Annotated[
         float,
         typer.Option(
@@ -72,6 +76,8 @@ def export(
     facts: dict[str, Any] = {"name": name or output.stem, "licence": licence, "metrics": figures}
     if source is not None:
         facts["source"] = source
+    if mask_scores:
+        facts["has_mask_scores"] = True
     with needs_training_parts("export"):
         from tools.engine_parts import export_network, export_pair, export_raw
     # Ten seconds and more; where the output is no terminal this shows nothing.
