@@ -25,8 +25,8 @@ from train.errors import TrainError
 
 _NORM_INPUTS = ("weight", "bias", "running_mean", "running_var")
 """Of ONNX's BatchNormalization, after what is normalised."""
-_PREFIXES = ("network.", "crops/network.")
-"""Where a network's own names begin: of what takes frames, and of what takes crops."""
+_PREFIXES = ("network.", "crops/network.", "model.")
+"""What the exported module calls the network: YOLACT's and YOLO's, an FCN's, Mask R-CNN's."""
 
 
 def is_engine(path: Path) -> bool:
@@ -82,6 +82,8 @@ def settle_norms(network: nn.Module, detector: nn.Module, batches: Iterable[Tens
     def look(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         values = inputs[0].float()
         assert isinstance(norm, nn.BatchNorm2d)
+        if not values.numel():  # regions, of which there may be none
+            return
         moments = values.mean(dim=(0, 2, 3)), values.square().mean(dim=(0, 2, 3))
         seen.setdefault(norm, []).append(moments)
 
