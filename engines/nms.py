@@ -57,6 +57,11 @@ def greedy_nms(boxes: Tensor, iou_max: float, class_ids: Tensor | None = None) -
     return stays.squeeze(-2) > 0.5
 
 
+def rows_at(rows: Tensor, index: Tensor) -> Tensor:
+    """Return (B, K, D): of each batch item's (P, D) ``rows`` those at (B, K) ``index``."""
+    return torch.gather(rows, 1, index.unsqueeze(-1).expand(-1, -1, rows.shape[-1]))
+
+
 def pairwise_iou(boxes: Tensor) -> Tensor:
     """Return (..., n, n) intersections over unions of (..., n, 4) boxes with each other."""
     # Coordinate by coordinate: with their pairs in the last axis, runtimes vectorise over two

@@ -119,6 +119,7 @@ def images(
         class_ids = None if classes is None else class_ids_of(classes, names)
         lines = None if results is None else stack.enter_context(_lines(results))
         bad: list[Path] = []
+        picture_count = instance_count = 0
         seen = detect_pictures(
             opened, _read(paths, bad), score_min=score, top_k=top_k, class_ids=class_ids
         )
@@ -130,6 +131,8 @@ def images(
             transient=True,
             disable=not sys.stderr.isatty() or len(paths) == 1,
         ):
+            picture_count += 1
+            instance_count += len(instances)
             if lines is not None:
                 _write_line(lines, picture, instances, names)
             if not targets and not display:
@@ -139,6 +142,7 @@ def images(
                 _write(targets[picture.path], drawn)
             if display and not _show(picture.path, drawn):
                 break
+    print(f"{picture_count} of {len(paths)} pictures done, {instance_count} instances seen")
     if bad:
         raise SourceError(
             f"{source}: {len(bad)} of {len(paths)} could not be read; they are named above."

@@ -25,7 +25,7 @@ from engines.mask_rcnn.regions import (
     region_atlas,
     region_levels,
 )
-from engines.nms import greedy_nms
+from engines.nms import greedy_nms, rows_at
 
 PROPOSAL_NMS_IOU = 0.7
 NMS_IOU = 0.5
@@ -100,12 +100,12 @@ class MaskRcnnDetector(nn.Module):
         class_ids = pairs - rows * classes
         # The predictor has a box for each class, the background's first.
         shifts = shifts.float().reshape(-1, count * (classes + 1), 4)
-        chosen = _gather(shifts, rows * (classes + 1) + class_ids + 1)
+        chosen = rows_at(shifts, rows * (classes + 1) + class_ids + 1)
         weights = torch.tensor(REGRESSION_WEIGHTS, device=chosen.device)
-        boxes = decode(chosen / weights, _gather(proposals.boxes, rows), config.input_size)
+        boxes = decode(chosen / weights, rows_at(proposals.boxes, rows), config.input_size)
         is_kept = greedy_nms(boxes, NMS_IOU, class_ids) & _is_larger(boxes, SIDE_MIN_PX)
         best, order = torch.topk(top * is_kept, min(config.detection_count, candidates), dim=1)
-        return _gather(boxes, order), best, torch.gather(class_ids, 1, order)
+        return rows_at(boxes, order), best, torch.gather(class_ids, 1, order)
 
     def _masks(self, regions: _Regions, boxes: Tensor, class_ids: Tensor) -> Tensor:
         heads = self.model.network.roi_heads
@@ -140,14 +140,14 @@ def propose(levels: Mapping[str, Tensor], model: MaskRcnn) -> Proposals:
     for looked in model.look(levels):
         count = min(config.candidate_count, looked.logits.shape[1])
         top, order = torch.topk(looked.logits, count, dim=1)
-        shifts, anchors = _gather(looked.shifts, order), looked.anchors[order]
+        shifts, anchors = rows_at(looked.shifts, order), looked.anchors[order]
         boxes = decode(shifts, anchors, config.input_size)
         is_kept = greedy_nms(boxes, PROPOSAL_NMS_IOU) & _is_larger(boxes, PROPOSAL_SIDE_MIN_PX)
         all_boxes.append(boxes)
         all_logits.append(torch.where(is_kept, top, _DROPPED))
     joined = torch.cat(all_logits, dim=1)
     best, order = torch.topk(joined, min(config.proposal_count, joined.shape[1]), dim=1)
-    return Proposals(_gather(torch.cat(all_boxes, dim=1), order), best > _DROPPED / 2)
+    return Proposals(rows_at(torch.cat(all_boxes, dim=1), order), best > _DROPPED / 2)
 
 
 def decode(shifts: Tensor, boxes: Tensor, input_size: int) -> Tensor:
@@ -188,8 +188,3 @@ def _channel(maps: Tensor, channels: Tensor) -> Tensor:
 def _is_larger(boxes: Tensor, side_min_px: float) -> Tensor:
     sides = boxes[..., 2:] - boxes[..., :2]
     return sides.amin(dim=-1) >= side_min_px
-
-
-def _gather(rows: Tensor, index: Tensor) -> Tensor:
-    """Return (B, n, D): of each batch item's (P, D) ``rows`` those at (B, n) ``index``."""
-    return torch.gather(rows, 1, index.unsqueeze(-1).expand(-1, -1, rows.shape[-1]))

@@ -12,7 +12,7 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from engines.nms import fast_nms, greedy_nms
+from engines.nms import fast_nms, greedy_nms, rows_at
 from engines.yolact.mask_scoring import MaskIouNet, inside_boxes
 from engines.yolact.network import RawOutputs, Yolact
 from engines.yolact.priors import CENTER_VARIANCE, SIZE_VARIANCE, make_priors
@@ -79,16 +79,16 @@ def detect(raw: RawOutputs, priors: Tensor, nms: NmsFunction) -> Detections:
     top_scores, top_rows = torch.topk(scores, candidate_count, dim=2)  # (B, C, n)
     class_count = scores.shape[1]
     flat_rows = top_rows.flatten(1)  # (B, C * n)
-    flat_boxes = _gather(boxes, flat_rows)
+    flat_boxes = rows_at(boxes, flat_rows)
     is_kept = nms(flat_boxes.view(-1, class_count, candidate_count, 4), NMS_IOU)
     kept_scores = top_scores * is_kept
     detection_count = min(DETECTION_COUNT, class_count * candidate_count)
     best_scores, best = torch.topk(kept_scores.flatten(1), detection_count, dim=1)  # (B, K)
     return Detections(
-        boxes=_gather(flat_boxes, best),
+        boxes=rows_at(flat_boxes, best),
         scores=best_scores,
         class_ids=torch.div(best, candidate_count, rounding_mode="floor").to(torch.int32),
-        coefficients=_gather(raw.coefficients.float(), torch.gather(flat_rows, 1, best)),
+        coefficients=rows_at(raw.coefficients.float(), torch.gather(flat_rows, 1, best)),
         prototypes=raw.prototypes.float(),
     )
 
@@ -108,10 +108,10 @@ def rescore(found: Detections, scorer: MaskIouNet) -> Detections:
     iou = torch.gather(ious, 2, found.class_ids.long().unsqueeze(-1)).squeeze(-1)
     scores, order = torch.topk(found.scores * iou.float().clamp(max=1), row_count, dim=1)
     return Detections(
-        boxes=_gather(found.boxes, order),
+        boxes=rows_at(found.boxes, order),
         scores=scores,
         class_ids=torch.gather(found.class_ids, 1, order),
-        coefficients=_gather(found.coefficients, order),
+        coefficients=rows_at(found.coefficients, order),
         prototypes=found.prototypes,
     )
 
@@ -129,8 +129,3 @@ def decode(locations: Tensor, priors: Tensor) -> Tensor:
     center = priors[:, :2] + CENTER_VARIANCE * locations[..., :2] * priors[:, 2:]
     size = priors[:, 2:] * torch.exp(SIZE_VARIANCE * locations[..., 2:])
     return torch.cat([center - size / 2, center + size / 2], dim=-1)
-
-
-def _gather(rows: Tensor, index: Tensor) -> Tensor:
-    """Return (B, K, D): of each batch item's (P, D) ``rows`` those at (B, K) ``index``."""
-    return torch.gather(rows, 1, index.unsqueeze(-1).expand(-1, -1, rows.shape[-1]))

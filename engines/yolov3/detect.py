@@ -10,7 +10,7 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from engines.nms import greedy_nms
+from engines.nms import greedy_nms, rows_at
 from engines.yolov3.network import BOX_DEPTH, Cells, Yolo, decode, make_cells
 
 CANDIDATE_COUNT = 300
@@ -66,19 +66,14 @@ def detect(raw: Tensor, cells: Cells, side_px: int) -> YoloDetections:
     scores = torch.sigmoid(likeliest) * torch.sigmoid(raw[..., BOX_DEPTH - 1])  # (B, N)
     candidate_count = min(CANDIDATE_COUNT, scores.shape[1])
     top_scores, top = torch.topk(scores, candidate_count, dim=1)  # (B, n)
-    rows = decode(_gather(raw, top), Cells(*(part[top] for part in cells)))
+    rows = decode(rows_at(raw, top), Cells(*(part[top] for part in cells)))
     centers, halves = rows[..., :2], rows[..., 2:4] / 2
     boxes = torch.cat([centers - halves, centers + halves], dim=-1) / side_px
     top_ids = torch.gather(class_ids, 1, top)
     kept_scores = top_scores * greedy_nms(boxes, NMS_IOU, top_ids)
     best_scores, best = torch.topk(kept_scores, min(DETECTION_COUNT, candidate_count), dim=1)
     return YoloDetections(
-        boxes=_gather(boxes, best),
+        boxes=rows_at(boxes, best),
         scores=best_scores,
         class_ids=torch.gather(top_ids, 1, best).to(torch.int32),
     )
-
-
-def _gather(rows: Tensor, index: Tensor) -> Tensor:
-    """Return (B, K, D): of each batch item's (P, D) ``rows`` those at (B, K) ``index``."""
-    return torch.gather(rows, 1, index.unsqueeze(-1).expand(-1, -1, rows.shape[-1]))
