@@ -130,7 +130,7 @@ def _masks(
         scores=np.ones(len(corners), np.float32),
         class_ids=np.zeros(len(corners), np.int32),
         extents_xyxy_src=np.zeros((len(corners), 4), np.int32),
-        patches=(),
+        patches=(np.zeros((1, 1), np.uint8),) * len(corners),
     )
     size_px = image.width, image.height
     found = engine.mask_boxes(boxed, RgbPicture(image.read()), size_px)

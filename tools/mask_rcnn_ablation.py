@@ -5,13 +5,14 @@
 
 Prints a table. A run of a few minutes says little: it shows which choice learns the quicker, not
 which ends the better. From nothing, as the mini networks have to begin, none finds anything in that
-time; with the light network's body there is something to compare.
+time; with the light network's body there is something to compare, and more with an engine's weights
+(`--weights person-mask-rcnn.onnx`), of which all but the predictors stay.
 """
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,7 +20,9 @@ import torch
 import typer
 from rich.console import Console
 from rich.table import Table
+from torch import nn
 
+from tools.training_start import initial_values
 from train.augment_options import AugmentOptions
 from train.coco import CocoSet, read_coco
 from train.mask_rcnn_recipe import MaskRcnnRecipe
@@ -60,6 +63,10 @@ def ablate(
     backbone: Annotated[
         Path | None, typer.Option(help="Initial values of its body, as for maskstream train.")
     ] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(help="A checkpoint or an engine to begin with, all but its predictors."),
+    ] = None,
     iterations: Annotated[int, typer.Option(min=1)] = 150,
     batch: Annotated[int, typer.Option(min=1)] = 4,
     input_size: Annotated[int, typer.Option(help="In pixels, a multiple of 32.")] = 160,
@@ -73,7 +80,7 @@ def ablate(
         optimizer="adamw",
         schedule="constant-decay",
         learning_rate=1e-3,
-        backbone_rate=1.0 if backbone is None else 0.3,
+        backbone_rate=1.0 if backbone is None and weights is None else 0.3,
         weight_decay=0.02,
         clip_norm=10.0,
         ema_decay=0.97,
@@ -90,7 +97,8 @@ def ablate(
         names["no strides (as published)"] = "mask-rcnn-mini"
     for title, name in names.items():
         recipe = _recipe(name, train, options, input_size)
-        results.append(_run(title, recipe, train, val, output / name, backbone))
+        fill = initial_values(recipe, train.images, weights, backbone)
+        results.append(_run(title, recipe, train, val, output / name, fill))
         text = json.dumps([asdict(result) for result in results], indent=1)
         (output / RESULTS_NAME).write_text(text + "\n", encoding="utf-8")
         Console(stderr=True).print(results[-1])
@@ -110,11 +118,11 @@ def _run(
     train: CocoSet,
     val: CocoSet,
     folder: Path,
-    backbone: Path | None,
+    fill: Callable[[nn.Module], object] | None,
 ) -> Result:
     trainer = Trainer(recipe, list(train.images), None, folder)
-    if backbone is not None:
-        trainer.begin_with(partial(recipe.fill_backbone, path=backbone))
+    if fill is not None:
+        trainer.begin_with(fill)
     started_s = time.monotonic()
     trainer.run()
     elapsed_s = time.monotonic() - started_s

@@ -118,7 +118,7 @@ def test_an_untold_family_is_refused_with_the_known_ones():
         (YoloRecipe, "yolov9", None, "yolov9 is no detector; use one of yolo-light"),
         (YoloRecipe, "yolov3", 100, "--input-size: 100 was given; it must be 32, 64"),
         (FcnRecipe, "fcn32s", None, "fcn32s is no FCN; use one of fcn-light"),
-        (FcnRecipe, "fcn-light", 224, "--input-size: 224 was given; crops of fcn-light have 112"),
+        (FcnRecipe, "fcn-light", 100, "crops of fcn-light have a multiple of 16, from 32 on"),
     ],
 )
 def test_networks_that_there_are_not_are_refused(recipe, name, size, reason):

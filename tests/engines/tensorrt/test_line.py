@@ -14,7 +14,7 @@ FRAMES = 5
 def seen(clip, path, **others):
     """Returns what each of the first frames shows: class, score and box of each instance."""
     options = RunOptions(
-        sources=(str(clip),), engine="person", batch=3, max_frames=FRAMES,
+        sources=(str(clip),), engine="person-light", batch=3, max_frames=FRAMES,
         results=(str(path),), **others,
     )  # fmt: skip
     result = run_pipeline(options, on_event=lambda _: None, on_tick=lambda _: None)
