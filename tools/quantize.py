@@ -43,7 +43,9 @@ def quantize(
     if path.suffix.lower() != ".onnx" or output.suffix.lower() != ".onnx":
         raise ConfigError(f"quantize: from {path.name} to {output.name}; both must end in .onnx.")
     if manifest.crop_px is not None:
-        raise ConfigError(f"{path}: holds two graphs; an engine of one graph is needed.")
+        raise ConfigError(
+            f"{path}: holds two graphs; an engine of one is needed, such as person-light."
+        )
     check_file(output)
     if output.exists() and output.samefile(path):
         raise ConfigError(f"{output}: it is the engine itself; name another file.")

@@ -117,8 +117,8 @@ class NetworkSettings(BaseModel):
         typer.Option(
             metavar="FILE",
             rich_help_panel=_NETWORK,
-            help="Initial values of all of it: a checkpoint or an engine file of ours, one of "
-            "YOLACT, or coco for torchvision's Mask R-CNN; layers for other classes are left out.",
+            help="Initial values of all of it: a checkpoint or an engine of ours, a file "
+            "of YOLACT, or coco for torchvision's Mask R-CNN; what has other classes is left out.",
         ),
     ] = None
 

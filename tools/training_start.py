@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 from torch import nn
 
+from engines.errors import EngineFileError
+from engines.zoo import resolve_engine
 from stream.errors import ConfigError
 from tools.run_card import RUN_CARD_NAME, RunCard, read_run_card, training_versions
 from tools.training_data import TrainingFiles
@@ -122,18 +124,20 @@ def initial_values(
 
     Args:
         images: To learn from; those of an engine settle on some of them.
-        weights: Of the whole network; they go before those of its backbone.
+        weights: Of the whole network, a file or the name of an engine; they go before those of its
+            backbone.
 
     Returns:
         None where neither is given.
     """
     if weights is None and backbone is None:
         return None
+    file = None if weights is None else _file_of(weights)
 
     def fill(network: nn.Module) -> list[str]:
-        if weights is not None:
-            dropped = recipe.load_weights(network, weights)
-            if is_engine(weights):
+        if file is not None:
+            dropped = recipe.load_weights(network, file)
+            if is_engine(file):
                 _settle(recipe, network, images)
             return dropped
         assert backbone is not None
@@ -141,6 +145,14 @@ def initial_values(
         return []
 
     return fill
+
+
+def _file_of(weights: Path) -> Path:
+    """Return the file that weights are in: that of an engine where this is the name of one."""
+    try:
+        return resolve_engine(str(weights))
+    except EngineFileError:  # what is none of these is for the recipe to read or to refuse
+        return weights
 
 
 def _settle(
