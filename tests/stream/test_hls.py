@@ -41,14 +41,17 @@ def segments(folder: Path) -> list[str]:
 
 
 @contextlib.contextmanager
-def feeding(writer: HlsWriter):
-    """Writes frames meanwhile, a little faster than they are played; begins with 3 segments."""
-    is_enough = threading.Event()
+def feeding(writer: HlsWriter, frames_per_s: float):
+    """Writes frames meanwhile; begins with 3 segments."""
+    is_enough, has_begun = threading.Event(), threading.Event()
 
     def feed() -> None:
+        due_s = 0.0
         for number in itertools.count():
             write_timed(writer, [number])
-            if is_enough.wait(0.02):
+            # By the clock, so that a busy machine makes up for what it was late.
+            due_s = due_s + 1 / frames_per_s if has_begun.is_set() else time.monotonic()
+            if is_enough.wait(max(0.0, due_s - time.monotonic())):
                 break
         writer.close()
 
@@ -56,7 +59,8 @@ def feeding(writer: HlsWriter):
     thread.start()
     try:
         while not (writer.path.exists() and len(listed(writer.path)) >= 3):
-            time.sleep(0.05)
+            time.sleep(0.002)
+        has_begun.set()
         yield
     finally:
         is_enough.set()
@@ -92,7 +96,8 @@ def test_a_finished_folder_plays_from_any_web_server(tmp_path, served):
 
 
 def test_a_folder_plays_while_it_grows(tmp_path, served):
-    with feeding(writer_for(tmp_path / "index.m3u8")), av.open(f"{served}/index.m3u8") as container:
+    writer = writer_for(tmp_path / "index.m3u8")
+    with feeding(writer, 50), av.open(f"{served}/index.m3u8") as container:
         # Much more than the playlist lists at a time.
         times = [frame.time for frame in itertools.islice(container.decode(video=0), 600)]
     assert len(times) == 600
@@ -109,7 +114,9 @@ def test_a_browser_plays_a_folder_that_grows_without_any_script(tmp_path, served
 
     page_code = "<video id=v muted autoplay src=index.m3u8></video>"
     (tmp_path / "page.html").write_text(page_code)
-    with feeding(writer_for(tmp_path / "index.m3u8", crf=20)), sync_playwright() as playwright:
+    # As a camera would: a player that begins late must not find its segments gone.
+    writer = writer_for(tmp_path / "index.m3u8", crf=20)
+    with feeding(writer, 25), sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=chromium, args=["--no-sandbox", "--disable-gpu"]
         )
