@@ -17,6 +17,8 @@ from stream.window import WindowSettings, check_display
 from tests.stream.views_feed import viewing
 from tests.x_screen import HEIGHT, WIDTH, x_screen
 
+pytestmark = pytest.mark.system  # real windows
+
 
 @pytest.fixture(scope="module")
 def screen():
