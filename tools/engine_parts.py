@@ -7,12 +7,10 @@ from typing import Any
 
 import onnx
 
-from engines.graph_file import write_graph
 from engines.manifest import Manifest
 from engines.onnx_parts import split_graphs
 from engines.yolact.export import export_raw_onnx
 from engines.yolo_fcn.export import (
-    CropProbabilities,
     Crops,
     export_crops,
     fcn_crops,
@@ -58,7 +56,7 @@ def export_raw(run: Path, checkpoint: Path | None, output: Path) -> None:
     if card.family == "yolact":
         export_raw_onnx(network, output)
     elif card.family == "fcn":
-        write_graph(CropProbabilities(network), network.crop_px, ["masks"], {}, output)
+        export_crops(network, output)
     else:
         raise ConfigError(f"--raw: the run is of {card.family}; yolact and fcn have raw outputs.")
 
