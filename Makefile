@@ -15,14 +15,15 @@ JOBS ?= 2
 export VIDEO
 export OUT
 
-.PHONY: help setup setup-all system demo check test bench bench-live soak gpu-check clean
+.PHONY: help setup setup-all system demo check test test-slow bench bench-live soak gpu-check clean
 
 help:
 	@echo 'make demo [VIDEO=my.mp4]  a real clip through the shipped engine, into $(OUT)/'
 	@echo 'make setup                $(BIN)/maskstream with what running an engine needs (no torch)'
 	@echo 'make setup-all            what training and the tests need on top (torch: 5.4 GB)'
 	@echo 'make check                ruff and mypy'
-	@echo 'make test                 sets up all, checks, and runs every test that needs no GPU'
+	@echo 'make test                 sets up all, checks, and tests all that needs no GPU'
+	@echo 'make test-slow            the same at length: further networks, further benches (10 min)'
 	@echo 'make bench                measures each stage alone and the whole line'
 	@echo 'make bench-live           live runs: overload, kills, reconnection, glass to glass (20 min)'
 	@echo 'make soak                 a long run, then 30 minutes of cameras with a fault a minute;'
@@ -74,6 +75,10 @@ check: $(VENV)/.all
 test: $(VENV)/.all $(VENV)/.system check
 	$(BIN)/pytest -n $(JOBS) --dist loadfile -rR --ignore=tests/system
 	$(BIN)/pytest -n $(JOBS) --dist loadfile -rR tests/system
+
+# What quicker tests show of one network, for the others; what they show of a part, of the whole.
+test-slow: $(VENV)/.all $(VENV)/.system
+	$(BIN)/pytest -n $(JOBS) --dist loadfile -rR -m 'slow and not gpu'
 
 bench: $(VENV)/.all
 	$(BIN)/maskstream bench

@@ -3,12 +3,12 @@
 import os
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import pytest
 
 from engines.backends.nvidia import why_no_gpu
+from tests.kept import KEPT_DIR
 
 # The threads of torch's OpenMP spin while they wait for each other. On two busy cores that makes a
 # tiny network's step a hundred times slower, and tests of tiny networks gain nothing from threads.
@@ -17,7 +17,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # Engines that are built, choices that are measured: none of it belongs in the user's own cache. One
 # folder for all workers and runs: what was measured once need not be measured again.
-os.environ["XDG_CACHE_HOME"] = str(Path(tempfile.gettempdir()) / f"maskstream-tests-{os.getuid()}")
+os.environ["XDG_CACHE_HOME"] = str(KEPT_DIR)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -80,7 +80,7 @@ class Command:
             pytest.fail(f"{self.program}: no such command; install the package: make setup-all")
 
     def __call__(
-        self, *arguments: object, cwd: Path | None = None, timeout_s: float = 50.0
+        self, *arguments: object, cwd: Path | None = None, timeout_s: float = 200.0
     ) -> subprocess.CompletedProcess[str]:
         """Run it to its end; after ``timeout_s`` it counts as hung."""
         process = self.start(*arguments, cwd=cwd)

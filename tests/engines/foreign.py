@@ -1,13 +1,13 @@
 """Small ONNX files laid out as Ultralytics exports YOLO-seg networks, with random weights."""
 
-import functools
-import tempfile
 import warnings
 from pathlib import Path
 
 import onnx
 import torch
 from torch import Tensor, nn
+
+from tests.kept import kept_file
 
 SIDE = 64
 CLASS_NAMES = ("cat", "dog", "traffic light")
@@ -53,10 +53,13 @@ class _Network(nn.Module):
         return torch.cat([center, size, scores, raw[:, -MASK_COUNT:]], 1).flatten(2)
 
 
-@functools.cache
 def foreign_file(*, is_dynamic: bool = False) -> Path:
-    """Return a file for batches of one frame, or of any size; exported once for the whole run."""
-    path = Path(tempfile.mkdtemp(prefix="maskstream-test-")) / "yolo.onnx"
+    """Return a file for batches of one frame, or of any size."""
+    name = "foreign-of-any-batch.onnx" if is_dynamic else "foreign.onnx"
+    return kept_file(name, lambda path: _write(path, is_dynamic=is_dynamic))
+
+
+def _write(path: Path, *, is_dynamic: bool) -> None:
     sizes = ({0: torch.export.Dim("batch", min=1, max=16)},) if is_dynamic else None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -72,7 +75,6 @@ def foreign_file(*, is_dynamic: bool = False) -> Path:
     assert program is not None
     program.model.metadata_props.update(METADATA)
     program.save(str(path))
-    return path
 
 
 def changed_file(target: Path, *, metadata=(), shapes=()) -> Path:

@@ -1,7 +1,5 @@
 """Small graphs of every family, for what is to hold of all of them; a family adds its own."""
 
-import functools
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +11,7 @@ from engines.onnx_parts import split_graphs
 from tests.engines import foreign, tiny
 from tests.engines.mask_rcnn import tiny as mask_rcnn
 from tests.engines.yolo_fcn import hand_made
+from tests.kept import kept_file
 
 
 @dataclass(frozen=True)
@@ -28,12 +27,10 @@ class Subject:
     layout: InputLayout = "frames"
 
 
-@functools.cache
 def yolo_graph_file() -> Path:
     """Return the first graph of a pair alone: from frames to boxes."""
-    path = Path(tempfile.mkdtemp(prefix="maskstream-test-")) / "yolo.onnx"
-    path.write_bytes(split_graphs(hand_made.hand_made_file())["frames"])
-    return path
+    whole = hand_made.hand_made_file()
+    return kept_file("yolo.onnx", lambda path: path.write_bytes(split_graphs(whole)["frames"]))
 
 
 SUBJECTS = {

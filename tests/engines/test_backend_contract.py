@@ -12,8 +12,6 @@ from engines.backends.torch_backend import TorchBackend
 from engines.errors import BackendError
 from tests.engines.subjects import PARTS, SUBJECTS
 
-pytestmark = pytest.mark.timeout(180)
-
 BATCH = 4
 GRAPHS = SUBJECTS | PARTS
 WAYS: dict[str, tuple[str, dict[str, Any]]] = {

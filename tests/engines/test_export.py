@@ -18,6 +18,8 @@ SIDES_PX = {True: 256, False: 96}
 """With mask scoring prototypes must have 63 cells at least, as its convolutions have no padding."""
 COUNT = 2
 SAME_GRAPH = ("yolact-im400", "yolact-im700")
+OFTEN = ("yolact-resnet50", "yolact-darknet53", "yolact-light", "yolact-se-light")
+"""One of each kind of backbone; the exporter takes half a minute over some of the others."""
 WITH_TAIL = "yolact-plus-resnet50"
 """Compared as a whole, mask scores and all; the others up to the raw outputs, since the tail is the
 same code for all."""
@@ -88,9 +90,14 @@ def test_other_sizes_have_the_graph_of_the_base():
         assert like_base == base
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(240)
-@pytest.mark.parametrize("name", [n for n in CONFIGS if n not in (*SAME_GRAPH, WITH_TAIL)])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=() if name in OFTEN else pytest.mark.slow)
+        for name in CONFIGS
+        if name not in (*SAME_GRAPH, WITH_TAIL)
+    ],
+)
 def test_onnx_equals_torch(name, tmp_path):
     config = small(name)
     network = lively_detector(config).network
@@ -106,8 +113,6 @@ def test_onnx_equals_torch(name, tmp_path):
         )
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(240)
 def test_the_tail_with_mask_scores_equals_torch(tmp_path):
     config = small(WITH_TAIL)
     detector = lively_detector(config)

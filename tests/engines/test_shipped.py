@@ -12,6 +12,8 @@ from train.coco import read_coco
 from train.evaluate import evaluate, predict
 
 NAMES = sorted(path.stem for path in SHIPPED_FOLDER.glob("*.onnx"))
+OFTEN = ("person", "person-yolo-fcn")
+"""Scored in every run of the tests: those of two stages."""
 SIZE_MAX_BYTES = 12_000_000
 AP_SLACK = 0.01
 """A processor without bfloat16 computes in float32, which moves a few detections."""
@@ -66,9 +68,10 @@ def test_large_people_of_the_validation_set_are_masked(name, shared_dir):
     assert np.median(ious) > 0.7, ious
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(240)
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=() if name in OFTEN else pytest.mark.slow) for name in NAMES],
+)
 def test_each_engine_scores_what_its_manifest_says(name, shared_dir):
     manifest = read_manifest(resolve_engine(name))
     dataset = read_coco(shared_dir / "data" / "person" / "val.json")

@@ -23,8 +23,8 @@ class Adder(nn.Module):
         return Sums(frames.float().sum(dim=(1, 2, 3)))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
-@pytest.mark.timeout(180)
 def test_a_compiled_network_gives_what_the_eager_one_gives_in_batches_of_any_size():
     eager, compiled = TorchBackend(Adder(), 8), TorchBackend(Adder(), 8, is_compiled=True)
     for count in (4, 1, 3):

@@ -1,7 +1,5 @@
 """Tiny YOLACT networks with random weights, and engine files of them."""
 
-import functools
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -14,6 +12,7 @@ from engines.yolact.detect import YolactDetector
 from engines.yolact.export import export_onnx
 from engines.yolact.light import LightHead
 from engines.yolact.network import Yolact
+from tests.kept import kept_file
 
 CLASS_NAMES = ("circle", "square", "star")
 
@@ -57,9 +56,6 @@ def tiny_manifest() -> Manifest:
     )
 
 
-@functools.cache
 def tiny_engine_file() -> Path:
-    """Return an engine file; it is exported once for the whole test run."""
-    path = Path(tempfile.mkdtemp(prefix="maskstream-test-")) / "tiny.onnx"
-    export_onnx(tiny_detector(), tiny_manifest(), path)
-    return path
+    """Return an engine file."""
+    return kept_file("tiny.onnx", lambda path: export_onnx(tiny_detector(), tiny_manifest(), path))

@@ -117,7 +117,6 @@ def plays(page, url: str) -> bool:
 
 
 @pytest.mark.system
-@pytest.mark.timeout(180)
 def test_a_browser_plays_a_folder_that_grows_without_any_script(tmp_path, served):
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None and os.environ.get("CI") != "true":

@@ -83,7 +83,6 @@ def test_stages_that_are_killed_together_are_started_anew_together(pair):
     assert_survived(run(LIVE, LIVE, recorder=killer), killer, len(pair))
 
 
-@pytest.mark.timeout(300)
 def test_kills_at_random_are_survived_one_after_the_other():
     chance = random.Random(7)
     every = ("infer", *(f"{kind}[{i}]" for kind in ("capture", "overlay", "sink") for i in (0, 1)))

@@ -12,7 +12,7 @@ from tools.bench_live_overload import measure_overload
 from tools.bench_live_reconnect import measure_reconnect
 from tools.soak_live import measure_soak
 
-pytestmark = [pytest.mark.system, pytest.mark.slow]
+pytestmark = pytest.mark.system
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +20,6 @@ def engine() -> str:
     return str(tiny_engine_file())
 
 
-@pytest.mark.timeout(300)
 def test_stages_killed_at_random_come_back_and_every_frame_is_accounted_for(engine):
     figures = measure_kills(engine, count=8, fps=10, seed=4)
     assert len({kill.kind for kill in figures.kills}) > 2
@@ -28,7 +27,7 @@ def test_stages_killed_at_random_come_back_and_every_frame_is_accounted_for(engi
     assert (figures.gap, figures.in_flight, figures.left_count) == (0, 0, 0)
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.slow
 def test_what_an_engine_has_no_time_for_is_left_out_as_stale_and_frames_do_not_get_older(engine):
     figures = measure_overload(engine, length_s=20, fps=15)
     assert figures.gap == 0
@@ -40,7 +39,6 @@ def test_what_an_engine_has_no_time_for_is_left_out_as_stale_and_frames_do_not_g
     assert last.p50 < first.p50 + 1000
 
 
-@pytest.mark.timeout(180)
 def test_a_killed_supervisor_leaves_no_process_port_or_file(engine):
     (figures,) = measure_orphans(engine, fps=10)
     # Two of capture, overlay and sink, infer, the page, the server.
@@ -50,7 +48,7 @@ def test_a_killed_supervisor_leaves_no_process_port_or_file(engine):
     assert figures.is_clean, figures
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.slow
 def test_a_camera_that_goes_and_comes_back_again_and_again_leaves_nothing_open(engine):
     figures = measure_reconnect(engine, count=4, fps=10)
     assert figures.gap == 0
@@ -58,7 +56,6 @@ def test_a_camera_that_goes_and_comes_back_again_and_again_leaves_nothing_open(e
     assert {name: each for name, each in figures.descriptors_each.items() if each > 0.5} == {}
 
 
-@pytest.mark.timeout(300)
 def test_a_minute_of_faults_leaves_nothing_open_and_loses_no_count(engine, tmp_path):
     figures = measure_soak(engine, tmp_path, length_s=60, fault_s=8, warm_up_s=5, fps=10)
     # Over one minute memory says nothing yet.

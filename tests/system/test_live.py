@@ -133,7 +133,6 @@ def conserves(result) -> bool:
     return (frames.gap, frames.in_flight) == (0, 0)
 
 
-@pytest.mark.slow
 def test_a_camera_that_dies_returns_in_another_size_and_hangs_is_taken_up_each_time(serve):
     first, steady = serve(), serve("--size", "192x128")
     back: list[Server] = []
@@ -167,7 +166,6 @@ def test_a_camera_that_dies_returns_in_another_size_and_hangs_is_taken_up_each_t
     assert done - max(n[1] for at, n in script.delivered if at <= killed_s) > 10
 
 
-@pytest.mark.slow
 def test_a_run_waits_for_its_only_camera_and_starts_without_one_of_two(serve):
     first = serve()
     port = first.port

@@ -27,7 +27,7 @@ from stream.stamp import read_stamp
 from tests.stream.web_lab import TOKEN, page_lab
 from tests.system.test_live import Server
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.system
 
 WAIT_MS = 40_000
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

@@ -44,8 +44,6 @@ def until_running(web: str, process) -> None:
     pytest.fail("the run does not deliver")
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(180)
 def test_a_password_in_every_address_shows_nowhere(maskstream, tmp_path, monkeypatch):
     monkeypatch.setenv("PLANTED", PASSWORD)
     server = subprocess.Popen(

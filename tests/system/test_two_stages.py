@@ -9,7 +9,7 @@ import pytest
 from tests.engines.yolo_fcn.hand_made import hand_made_file
 from tests.stream.clips import make_clip
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.system
 SQUARES = ((32, 16), (96, 64))
 """Left and top of the two red squares of 16 x 16 pixels."""
 
@@ -36,7 +36,7 @@ def test_each_frame_has_its_objects_masked(maskstream, clip, tmp_path):
     results = tmp_path / "r.ndjson"
     done = maskstream(
         "run", clip, "--engine", hand_made_file(), "--score", 0.6, "-o", tmp_path / "out.mp4",
-        "--results", results, timeout_s=120,
+        "--results", results,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     frames = [line for line in lines_of(results) if "instances" in line]
@@ -51,7 +51,7 @@ def test_boxes_beyond_the_limit_are_told(maskstream, clip, tmp_path):
     results = tmp_path / "r.ndjson"
     done = maskstream(
         "run", clip, "--engine", hand_made_file(), "--score", 0.6, "--batch", 1,
-        "--max-crops", 1, "--results", results, timeout_s=120,
+        "--max-crops", 1, "--results", results,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "5 boxes were left out" in done.stderr

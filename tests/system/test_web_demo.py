@@ -19,7 +19,7 @@ from tests.system.test_page import CHROMIUM, WAIT_MS, wait_for
 
 if os.environ.get("REQUIRE_SHARED") != "1":
     pytest.importorskip("gradio", reason="gradio: not installed; the page is made with it.")
-pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.system
 
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 FAKE_CAMERA = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]

@@ -10,7 +10,6 @@ from tools.bench_backends import WayFigures, backends_table, measure_backends
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
 def test_each_way_is_timed_beside_openvino(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     rows = measure_backends(str(tiny_engine_file()), rounds=2, batches=(2,))

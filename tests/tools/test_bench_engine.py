@@ -93,7 +93,6 @@ def test_a_wrong_request_is_refused(options, text):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
 def test_an_engine_is_measured_drawn_and_compared(tmp_path, capsys):
     clip = make_clip(tmp_path / "clip.mp4", width=160, height=120, frame_count=8)
     old, new, plot = (tmp_path / name for name in ("old.json", "new.json", "plot.png"))

@@ -76,7 +76,6 @@ def test_a_script_that_waits_in_vain_ends_with_what_it_saw():
         play(options(ENDLESS), script())
 
 
-@pytest.mark.timeout(120)
 def test_a_numbered_camera_counts_keeps_its_port_and_comes_back_in_another_size():
     with cameras(1, size="320x240", fps=20) as (camera,):
         seen, size = stamps(camera.uri, 10)
@@ -93,7 +92,6 @@ def test_a_numbered_camera_counts_keeps_its_port_and_comes_back_in_another_size(
         assert stamps(camera.uri, 2)[1] == (400, 200)
 
 
-@pytest.mark.timeout(120)
 def test_a_camera_that_stood_still_skips_what_it_missed():
     with cameras(1, size="320x240", fps=20) as (camera,):
         options = {"rtsp_transport": "tcp"}
@@ -153,7 +151,6 @@ def test_the_cost_of_company_is_the_median_loss():
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
 def test_sources_are_measured_both_ways():
     (row,) = measure_sources(str(tiny_engine_file()), frame_count=40, rounds=1, counts=(2,))
     assert (row.source_count, row.frame_count) == (2, 40)

@@ -15,7 +15,6 @@ def frame_count(path):
         return sum(1 for _ in container.decode(video=0))
 
 
-@pytest.mark.timeout(180)  # five processes that load an engine, one after the other
 def test_every_way_delivers_all_frames_and_is_compared_with_the_line(tmp_path):
     clip = make_clip(tmp_path / "clip.mp4", pts=range(12), size=(160, 120))
     rows = measure_peers(clip, str(tiny_engine_file()), frame_count=10, rounds=1, folder=tmp_path)

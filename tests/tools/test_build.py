@@ -52,7 +52,6 @@ def test_the_fp16_graph_alone_compared_on_pictures(tmp_path, capsys):
     assert "Conv" in shown
 
 
-@pytest.mark.timeout(240)  # exporting is most of it
 def test_an_engine_of_two_stages_becomes_two_plans_of_one_file(tmp_path, capsys, monkeypatch):
     onnx_path = hand_made_file()
     path = tmp_path / "pair.engine"
@@ -80,7 +79,6 @@ def test_an_engine_of_two_stages_becomes_two_plans_of_one_file(tmp_path, capsys,
     assert opened == [(plans[0], SIDE_PX), (plans[1], CROP_PX)]
 
 
-@pytest.mark.timeout(240)
 def test_the_fp16_file_of_two_stages_is_one_engine_that_masks_alike(tmp_path):
     path = tmp_path / "half.onnx"
     run(hand_made_file(), "-o", path, "--fp16")

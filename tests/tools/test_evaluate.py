@@ -154,8 +154,6 @@ def test_what_is_no_engine_is_refused(shapes, tmp_path, name, error, text):
         evaluate(shapes, str(tmp_path / name))
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(180)
 def test_a_released_file_is_taken_by_its_name(shapes, tmp_path):
     # 80 classes, of which the set knows none, so it is refused only after it was read.
     torch.save(

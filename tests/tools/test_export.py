@@ -40,6 +40,7 @@ def run_folder(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_a_run_becomes_an_engine_that_says_where_it_comes_from(run_folder, tmp_path):
     run(run_folder, "-o", tmp_path / "shapes.onnx", "--licence", "MIT")
     manifest = read_manifest(tmp_path / "shapes.onnx")

@@ -24,7 +24,6 @@ def _classes_seen(results):
     return len(lines), {each["class"] for line in lines for each in line["instances"]}
 
 
-@pytest.mark.slow
 def test_the_line_runs_a_file_of_the_family_that_is_named(engine, tmp_path):
     results = tmp_path / "seen.ndjson"
     options = RunOptions(

@@ -32,8 +32,6 @@ def weights(tmp_path_factory):
     return path
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(180)
 def test_a_released_file_becomes_an_engine(weights, tmp_path, capsys):
     output = tmp_path / "yolact-resnet50.onnx"
     run(weights, "-o", output, "--licence", "MIT")
@@ -48,7 +46,6 @@ def test_a_released_file_becomes_an_engine(weights, tmp_path, capsys):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
 def test_raw_outputs_are_what_the_network_says(weights, tmp_path):
     import openvino
 

@@ -44,7 +44,6 @@ def arguments_of(files):
     )  # fmt: skip
 
 
-@pytest.mark.slow
 def test_some_classes_at_another_size_become_an_engine_of_boxes(files, capsys):
     run(*arguments_of(files), "--classes", "dog", "--size", 64, "--score", 0.1)
     assert re.fullmatch(
@@ -62,7 +61,6 @@ def test_some_classes_at_another_size_become_an_engine_of_boxes(files, capsys):
         assert found.mask(0).all()
 
 
-@pytest.mark.slow
 def test_with_an_fcn8s_it_becomes_the_recipes_pair(files, capsys, monkeypatch):
     def narrow(class_count, **options):
         return Fcn8s(class_count, crop_px=32, stages=NARROW, fc_channels=8, **options)

@@ -17,9 +17,13 @@ from tests.train.shapes import write_shapes
 from tools.engine_choice import EngineChoice
 from tools.parity import EXIT_APART, parity
 
-FILE = str(tiny_engine_file())
-ENGINE = f"{FILE}@openvino/fp32"
 SCORE = 0.2
+
+
+@pytest.fixture(scope="module")
+def engine():
+    """The tiny engine, as `maskstream parity` takes it."""
+    return f"{tiny_engine_file()}@openvino/fp32"
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +38,7 @@ def pictures(tmp_path_factory):
 @pytest.fixture(scope="module")
 def perturbed(tmp_path_factory):
     """The engine with a tenth of noise in its weights."""
-    model = onnx.load(FILE)
+    model = onnx.load(tiny_engine_file())
     rng = np.random.default_rng(0)
     for tensor in model.graph.initializer:
         values = numpy_helper.to_array(tensor)
@@ -46,9 +50,9 @@ def perturbed(tmp_path_factory):
     return f"{path}@openvino/fp32"
 
 
-def test_an_engine_agrees_with_itself(pictures, tmp_path, capsys):
+def test_an_engine_agrees_with_itself(engine, pictures, tmp_path, capsys):
     report = tmp_path / "p.json"
-    parity(ENGINE, ENGINE, pictures, score=SCORE, output_max=0, json_file=report)
+    parity(engine, engine, pictures, score=SCORE, output_max=0, json_file=report)
     document = json.loads(report.read_text())
     assert document["agree"] is True
     assert document["frames"] == 3
@@ -59,24 +63,25 @@ def test_an_engine_agrees_with_itself(pictures, tmp_path, capsys):
     assert "prototypes" in capsys.readouterr().out
 
 
-def test_two_runtimes_agree_but_for_rounding(pictures, tmp_path):
+def test_two_runtimes_agree_but_for_rounding(engine, pictures, tmp_path):
     report = tmp_path / "p.json"
-    parity(ENGINE, f"{FILE}@onnxruntime", pictures, score=SCORE, output_max=0.01, json_file=report)
+    other = f"{tiny_engine_file()}@onnxruntime"
+    parity(engine, other, pictures, score=SCORE, output_max=0.01, json_file=report)
     assert json.loads(report.read_text())["outputs"]["scores"]["largest"] < 1e-3
 
 
-def test_a_perturbed_engine_is_told_by_the_exit_code(pictures, perturbed, capsys):
+def test_a_perturbed_engine_is_told_by_the_exit_code(engine, pictures, perturbed, capsys):
     with pytest.raises(typer.Exit) as left:
-        parity(ENGINE, perturbed, pictures, score=SCORE, matched_min=0.999, mask_iou_min=0.999)
+        parity(engine, perturbed, pictures, score=SCORE, matched_min=0.999, mask_iou_min=0.999)
     assert left.value.exit_code == EXIT_APART
     assert "NO" in capsys.readouterr().out
-    parity(ENGINE, perturbed, pictures, score=SCORE, matched_min=0, mask_iou_min=0)
+    parity(engine, perturbed, pictures, score=SCORE, matched_min=0, mask_iou_min=0)
 
 
-def test_engines_of_two_families_are_compared_by_instances_alone(pictures, tmp_path):
+def test_engines_of_two_families_are_compared_by_instances_alone(engine, pictures, tmp_path):
     report = tmp_path / "p.json"
     parity(
-        ENGINE, f"{foreign_file()}@openvino/fp32", pictures, score=SCORE, matched_min=0,
+        engine, f"{foreign_file()}@openvino/fp32", pictures, score=SCORE, matched_min=0,
         mask_iou_min=0, output_max=0, json_file=report,
     )  # fmt: skip
     document = json.loads(report.read_text())
@@ -84,11 +89,11 @@ def test_engines_of_two_families_are_compared_by_instances_alone(pictures, tmp_p
     assert document["instances"]["b"] > 0
 
 
-def test_annotated_pictures_are_frames_and_give_the_difference_of_ap(tmp_path, perturbed):
+def test_annotated_pictures_are_frames_and_give_the_difference_of_ap(engine, tmp_path, perturbed):
     shapes = write_shapes(tmp_path, 4)
     report = tmp_path / "p.json"
     parity(
-        ENGINE, perturbed, annotations=shapes, score=0.1, matched_min=0, mask_iou_min=0,
+        engine, perturbed, annotations=shapes, score=0.1, matched_min=0, mask_iou_min=0,
         ap_max=100, max_frames=2, json_file=report,
     )  # fmt: skip
     document = json.loads(report.read_text())
@@ -96,10 +101,10 @@ def test_annotated_pictures_are_frames_and_give_the_difference_of_ap(tmp_path, p
     assert set(document["ap"]["a"]) == {"bbox", "segm"}
 
 
-def test_a_clip_gives_frames_spread_over_it(tmp_path):
+def test_a_clip_gives_frames_spread_over_it(engine, tmp_path):
     report = tmp_path / "p.json"
     clip = Path("synthetic:numbered?size=640x360&fps=30&frames=40")
-    parity(ENGINE, ENGINE, clip, score=0.01, max_frames=4, json_file=report)
+    parity(engine, engine, clip, score=0.01, max_frames=4, json_file=report)
     assert json.loads(report.read_text())["frames"] == 4
 
 
@@ -107,21 +112,21 @@ def test_a_clip_gives_frames_spread_over_it(tmp_path):
     ("content", "name"),
     [pytest.param(b"no video", "x.mp4", id="clip"), pytest.param(b"no picture", "x.png", id="png")],
 )
-def test_frames_that_cannot_be_read_are_named(tmp_path, content, name):
+def test_frames_that_cannot_be_read_are_named(engine, tmp_path, content, name):
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(SourceError, match=name):
-        parity(ENGINE, ENGINE, path)
+        parity(engine, engine, path)
 
 
-def test_nothing_seen_is_no_agreement(pictures):
+def test_nothing_seen_is_no_agreement(engine, pictures):
     with pytest.raises(ConfigError, match="neither engine sees anything"):
-        parity(ENGINE, ENGINE, pictures, score=1.0)
+        parity(engine, engine, pictures, score=1.0)
 
 
-def test_no_frames_are_asked_for():
+def test_no_frames_are_asked_for(engine):
     with pytest.raises(ConfigError, match="--frames or --annotations"):
-        parity(ENGINE, ENGINE)
+        parity(engine, engine)
 
 
 @pytest.mark.parametrize(

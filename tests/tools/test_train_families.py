@@ -75,7 +75,6 @@ def test_the_run_of_an_fcn_ends_with_its_pictures(fcn):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_the_two_become_one_engine_that_says_what_both_were_trained_on(
     detector, fcn, shapes, tmp_path
 ):

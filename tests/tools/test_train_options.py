@@ -59,7 +59,6 @@ def test_a_family_refuses_what_it_does_not_heed(family):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_a_search_for_a_rate_is_drawn_and_told_and_trains_nothing(tmp_path, capsys, monkeypatch):
     # Two threads of a tiny network wait for each other longer than they work.
     monkeypatch.setattr(training_run, "available_cores", lambda: 1)
@@ -77,8 +76,6 @@ def test_a_search_for_a_rate_is_drawn_and_told_and_trains_nothing(tmp_path, caps
     assert last.startswith("the loss was least at a rate of ")
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_a_resumed_run_keeps_what_is_not_typed(tmp_path, capsys, monkeypatch):
     # Two threads of a tiny network wait for each other longer than they work.
     monkeypatch.setattr(training_run, "available_cores", lambda: 1)

@@ -35,7 +35,6 @@ def run_folder(maskstream, shapes, tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     done = maskstream(
         "train", shapes, "--val", shapes, "-o", folder / "r", "--iterations", 3, *TRAIN,
-        timeout_s=150,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [
@@ -47,8 +46,6 @@ def run_folder(maskstream, shapes, tmp_path_factory):
     return folder / "r"
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_a_trained_network_becomes_an_engine_that_is_scored_and_runs(
     maskstream, run_folder, shapes, tmp_path
 ):
@@ -58,7 +55,7 @@ def test_a_trained_network_becomes_an_engine_that_is_scored_and_runs(
 
     done = maskstream("eval", "--help")
     assert done.returncode == 0
-    done = maskstream("export", run_folder, "-o", "shapes.onnx", cwd=tmp_path, timeout_s=150)
+    done = maskstream("export", run_folder, "-o", "shapes.onnx", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("shapes.onnx: ")
 
@@ -77,13 +74,11 @@ def test_a_trained_network_becomes_an_engine_that_is_scored_and_runs(
     assert done.stdout.startswith("3 of 3 frames delivered")
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_a_run_goes_on_from_its_checkpoint_with_its_own_network(maskstream, run_folder, shapes):
     # The size is left out: it is the run's, not the network's usual one.
     done = maskstream(
         "train", shapes, "-o", run_folder, "--iterations", 4, "--resume", "--workers", 0,
-        "--ema-decay", 0.9, timeout_s=150,
+        "--ema-decay", 0.9,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     options = load_checkpoint(run_folder / "last.pt")["options"]
@@ -94,13 +89,12 @@ def test_a_run_goes_on_from_its_checkpoint_with_its_own_network(maskstream, run_
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_a_run_goes_on_at_another_size_when_that_is_asked_for(maskstream, run_folder, shapes):
     begun = read_run_card(run_folder)
     iterations = len((run_folder / "log.jsonl").read_text().splitlines()) + 1
     done = maskstream(
         "train", shapes, "-o", run_folder, "--iterations", iterations, "--resume",
-        "--batch", 2, "--workers", 0, "--input-size", 96, timeout_s=150,
+        "--batch", 2, "--workers", 0, "--input-size", 96,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     card = read_run_card(run_folder)
@@ -112,8 +106,6 @@ def test_a_run_goes_on_at_another_size_when_that_is_asked_for(maskstream, run_fo
     assert "--resume" in card.command[len(begun.command) :]
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_ctrl_c_keeps_a_checkpoint_under_its_number_and_ends_the_workers_quietly(
     maskstream, shapes, tmp_path
 ):
@@ -147,7 +139,6 @@ def wait_for(condition, process):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_a_network_for_other_classes_begins_with_what_fits(
     maskstream, run_folder, shapes, tmp_path
 ):
@@ -159,7 +150,7 @@ def test_a_network_for_other_classes_begins_with_what_fits(
     shutil.copy(run_folder / "last.pt", weights)
     done = maskstream(
         "train", fewer, "-o", tmp_path / "r", "--weights", weights, "--start-iter", -1,
-        "--iterations", 3, *TRAIN, timeout_s=150,
+        "--iterations", 3, *TRAIN,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert f"{weights}: made for other classes, so these begin anew:" in done.stderr
@@ -169,14 +160,12 @@ def test_a_network_for_other_classes_begins_with_what_fits(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_a_training_begins_with_an_engine_file(maskstream, run_folder, shapes):
     engine, folder = run_folder.with_name("begun.onnx"), run_folder.with_name("begun")
-    done = maskstream("export", run_folder, "-o", engine, timeout_s=150)
+    done = maskstream("export", run_folder, "-o", engine)
     assert done.returncode == 0, done.stderr
     done = maskstream(
         "train", shapes, "-o", folder, "--weights", engine, "--iterations", 1, *TRAIN,
-        timeout_s=150,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "  semantic_seg_conv.weight, semantic_seg_conv.bias\n" in done.stderr

@@ -31,8 +31,6 @@ def search(shapes, tmp_path, capsys):
     return run
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_a_search_ends_with_options_to_type_and_goes_on(search, tmp_path):
     options = ("--input-size", 64, "--search", "learning-rate,mosaic")
     code, shown = search("--trials", 2, *options)
@@ -49,11 +47,13 @@ def test_a_search_ends_with_options_to_type_and_goes_on(search, tmp_path):
     assert "trial 2" in shown.err
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     ("family", "told"),
-    [("yolov3", "box AP"), ("fcn", "crop mean IoU"), ("mask-rcnn", "mask AP")],
+    [
+        ("yolov3", "box AP"),
+        ("fcn", "crop mean IoU"),
+        pytest.param("mask-rcnn", "mask AP", marks=pytest.mark.slow),
+    ],
 )
 def test_other_families_are_searched_by_their_own_figure(search, tmp_path, family, told):
     network = ("--network", NETWORKS[family]) if family in NETWORKS else ()

@@ -76,8 +76,6 @@ def _assert_same(folder, alone):
         torch.testing.assert_close(ours[name], value, rtol=1e-3, atol=1e-5, msg=name)
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_two_processes_have_the_losses_and_weights_of_one(family, alone, together):
     # The first process alone writes the log.
@@ -85,8 +83,6 @@ def test_two_processes_have_the_losses_and_weights_of_one(family, alone, togethe
     _assert_same(together / family, alone(family))
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_batch_taken_in_parts_gives_the_step_of_the_whole(family, shapes, alone, tmp_path):
     options = distributed_run.options(accumulate=2)

@@ -180,8 +180,6 @@ def _unsure(dataset, random):
                 yield from image_results(Prediction(image, instances), dataset.category_ids)
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(180)
 def test_figures_of_300_pictures_agree_with_pycocotools_used_by_itself(shared_dir, tmp_path):
     path = shared_dir / "data" / "coco80" / "train.json"
     dataset = read_coco(path)

@@ -88,6 +88,7 @@ def test_layers_for_other_classes_begin_anew_and_are_named():
     ]
 
 
+@pytest.mark.slow
 def test_each_half_of_a_pair_is_found_in_its_file(tmp_path):
     torch.manual_seed(0)
     detector, fcn = make_detector(DETECTORS["yolo-light"]), make_fcn(FCNS["fcn-light"])

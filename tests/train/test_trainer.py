@@ -140,8 +140,6 @@ def test_batches_cover_every_image_once_an_epoch_and_can_begin_anywhere():
         assert later == batches[first : first + 3]
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_eight_pictures_are_learnt_by_heart(tmp_path):
     dataset = read_coco(write_shapes(tmp_path, 8, side=128))
     config = replace(

@@ -94,7 +94,7 @@ def test_upright_anchors():
     assert anchors.tolist() == [[-32, -32, 32, 32], [-23, -45, 23, 45], [-16, -64, 16, 64]]
 
 
-@pytest.mark.timeout(240)  # whichever is the first exports, which a busy machine slows
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["openvino", "onnxruntime"])
 def test_onnx_equals_torch(backend):
     if importlib.util.find_spec(backend) is None:
@@ -107,7 +107,6 @@ def test_onnx_equals_torch(backend):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
 def test_it_builds_for_a_gpu_in_fp16():
     flavor = get_flavor("tensorrt-rtx")
     if flavor.why_not() is not None:
@@ -121,7 +120,7 @@ def test_it_builds_for_a_gpu_in_fp16():
     assert plan
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.slow
 def test_float16_keeps_the_masks(tmp_path):
     half = tmp_path / "half.onnx"
     onnx.save(to_fp16(onnx.load(tiny_light_file())), half)

@@ -1,7 +1,6 @@
 """Tiny Mask R-CNNs with random weights, and an engine file of one."""
 
 import functools
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from engines.mask_rcnn.config import MaskRcnnConfig, get_config
 from engines.mask_rcnn.detect import MaskRcnnDetector
 from engines.mask_rcnn.export import export_onnx
 from engines.mask_rcnn.network import MaskRcnn
+from tests.kept import kept_file
 
 SIDE = 96
 CLASS_NAMES = ("circle", "square", "star")
@@ -78,19 +78,16 @@ def tiny_light_detector() -> MaskRcnnDetector:
     return MaskRcnnDetector(lively_model(tiny_config("mask-rcnn-light")))
 
 
-@functools.cache
 def tiny_engine_file() -> Path:
-    """Return an engine file; it is exported once for the whole test run."""
-    return _exported(tiny_detector())
+    """Return an engine file."""
+    return kept_file(
+        "tiny-mask-rcnn.onnx", lambda path: export_onnx(tiny_detector(), tiny_manifest(), path)
+    )
 
 
-@functools.cache
 def tiny_light_file() -> Path:
-    """Return an engine file of the light network, likewise."""
-    return _exported(tiny_light_detector())
-
-
-def _exported(detector: MaskRcnnDetector) -> Path:
-    path = Path(tempfile.mkdtemp(prefix="maskstream-test-")) / "tiny-mask-rcnn.onnx"
-    export_onnx(detector, tiny_manifest(), path)
-    return path
+    """Return an engine file of the light network."""
+    return kept_file(
+        "light-mask-rcnn.onnx",
+        lambda path: export_onnx(tiny_light_detector(), tiny_manifest(), path),
+    )

@@ -1,7 +1,5 @@
 """Engine files that TensorRT has to build: small networks of every family, and their variants."""
 
-import functools
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -19,29 +17,32 @@ from engines.yolov3.detect import YoloDetector
 from tests.engines import tiny
 from tests.engines.fcn.test_network import NARROW
 from tests.engines.subjects import SUBJECTS
+from tests.kept import kept_file
 
 
-@functools.cache
 def yolact_file(config: YolactConfig) -> Path:
-    """Return an engine of random weights; exported once for the whole test run."""
-    torch.manual_seed(0)
-    path = Path(tempfile.mkdtemp(prefix="maskstream-test-")) / f"{config.name}.onnx"
-    manifest = replace(tiny.tiny_manifest(), input_size=config.input_size)
-    export_onnx(YolactDetector(Yolact(config)), manifest, path)
-    return path
+    """Return an engine of random weights."""
+
+    def write(path: Path) -> None:
+        torch.manual_seed(0)
+        manifest = replace(tiny.tiny_manifest(), input_size=config.input_size)
+        export_onnx(YolactDetector(Yolact(config)), manifest, path)
+
+    return kept_file(f"{config.name}.onnx", write)
 
 
-@functools.cache
 def pair_file(*, is_recipe: bool = False) -> Path:
     """Return an engine of the light pair, or of YOLOv3's small sibling and a narrow FCN8s."""
-    torch.manual_seed(0)
-    path = Path(tempfile.mkdtemp(prefix="maskstream-test-")) / "pair.onnx"
     name = "yolov3-tiny" if is_recipe else "yolo-light"
-    config = replace(DETECTORS[name], input_size=96, class_count=1)
-    detector = YoloDetector(make_detector(config))
-    fcn = Fcn8s(2, stages=NARROW, fc_channels=8) if is_recipe else make_fcn(FCNS["fcn-light"])
-    export_pair(detector.eval(), fcn.eval(), pair_manifest(detector, fcn, ("person",)), path)
-    return path
+
+    def write(path: Path) -> None:
+        torch.manual_seed(0)
+        config = replace(DETECTORS[name], input_size=96, class_count=1)
+        detector = YoloDetector(make_detector(config))
+        fcn = Fcn8s(2, stages=NARROW, fc_channels=8) if is_recipe else make_fcn(FCNS["fcn-light"])
+        export_pair(detector.eval(), fcn.eval(), pair_manifest(detector, fcn, ("person",)), path)
+
+    return kept_file(f"{name}-pair.onnx", write)
 
 
 def with_attention() -> YolactConfig:
@@ -72,3 +73,5 @@ CASES: Mapping[str, Callable[[], Path]] = {
     "yolact++": lambda: yolact_file(plus()),
 }
 """Plain YOLACT is the shipped engine, which has a test of its own."""
+VARIANTS = ("yolact with channel attention", "yolo-fcn of the recipe", "yolact++")
+"""Of families that have a case already."""

@@ -18,7 +18,7 @@ from engines.tensorrt.builder import (
 )
 from engines.tensorrt.flavors import get_flavor
 from engines.zoo import resolve_engine
-from tests.engines.tensorrt.build_cases import CASES
+from tests.engines.tensorrt.build_cases import CASES, VARIANTS
 
 RTX = get_flavor("tensorrt-rtx")
 
@@ -45,9 +45,10 @@ def test_the_shipped_engine_builds(precision, sm):
     assert all(phase for _, phase in told)
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(240)  # most of it is the exporter's, which a busy machine slows
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow if name in VARIANTS else ()) for name in CASES],
+)
 def test_a_network_of_every_family_builds_in_fp16(name):
     for part, data in split_graphs(CASES[name]()).items():
         model = to_fp16(onnx.load_from_string(data))

@@ -23,7 +23,6 @@ def seen(clip, path, **others):
     return result, [line["instances"] for line in lines if "instances" in line]
 
 
-@pytest.mark.timeout(120)
 def test_the_line_sees_the_same_when_the_device_scales(clips_dir, tmp_path):
     clip = clips_dir / "vtest.avi"
     _, ours = seen(clip, tmp_path / "ours.ndjson", replaced={"engine": OPENER})

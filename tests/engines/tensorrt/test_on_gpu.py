@@ -29,7 +29,7 @@ from stream.frame import planes_of
 from stream.scaling import rgb_matrix
 from tests.engines.tensorrt.fake_device import run_kernel
 
-pytestmark = [pytest.mark.gpu, pytest.mark.timeout(300), pytest.mark.usefixtures("gpu")]
+pytestmark = [pytest.mark.gpu, pytest.mark.usefixtures("gpu")]
 
 SIDE = 416
 WIDTH, HEIGHT = 1280, 720

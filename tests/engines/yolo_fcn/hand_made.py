@@ -1,7 +1,5 @@
 """A pair whose weights are set by hand: it finds what is bright, red or blue, and masks it."""
 
-import functools
-import tempfile
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,6 +12,7 @@ from engines.graph_file import write_graph
 from engines.yolo_fcn.export import CropProbabilities, export_pair, pair_manifest
 from engines.yolov3.detect import YoloDetector
 from tests.engines.fcn.test_network import NARROW
+from tests.kept import kept_file
 
 SIDE_PX = 64
 CELL_PX = 8
@@ -70,22 +69,24 @@ class BrightPixels(torch.nn.Module):
         return torch.stack([torch.zeros_like(bright), 20 * bright - 10], dim=1)
 
 
-@functools.cache
 def fcn8s_graph_file() -> Path:
     """Return the second graph of an engine alone: a narrow FCN8s, from crops to masks."""
-    torch.manual_seed(0)
-    fcn = Fcn8s(2, crop_px=CROP_PX, stages=NARROW, fc_channels=8)
-    for parameter in fcn.parameters():
-        torch.nn.init.normal_(parameter, std=0.2)
-    path = Path(tempfile.mkdtemp(prefix="maskstream-test-")) / "fcn8s.onnx"
-    write_graph(CropProbabilities(fcn), CROP_PX, ["masks"], {}, path)
-    return path
+
+    def write(path: Path) -> None:
+        torch.manual_seed(0)
+        fcn = Fcn8s(2, crop_px=CROP_PX, stages=NARROW, fc_channels=8)
+        for parameter in fcn.parameters():
+            torch.nn.init.normal_(parameter, std=0.2)
+        write_graph(CropProbabilities(fcn), CROP_PX, ["masks"], {}, path)
+
+    return kept_file("fcn8s.onnx", write)
 
 
-@functools.cache
 def hand_made_file() -> Path:
-    """Return the pair as an engine file; it is exported once for the whole test run."""
-    path = Path(tempfile.mkdtemp(prefix="maskstream-test-")) / "hand-made.onnx"
-    detector, fcn = hand_made_detector(), BrightPixels()
-    export_pair(detector, fcn, pair_manifest(detector, fcn, CLASS_NAMES), path)
-    return path
+    """Return the pair as an engine file."""
+
+    def write(path: Path) -> None:
+        detector, fcn = hand_made_detector(), BrightPixels()
+        export_pair(detector, fcn, pair_manifest(detector, fcn, CLASS_NAMES), path)
+
+    return kept_file("hand-made.onnx", write)

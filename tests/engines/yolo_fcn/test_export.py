@@ -27,7 +27,6 @@ from tests.engines.yolo_fcn.hand_made import (
     hand_made_file,
 )
 
-pytestmark = pytest.mark.timeout(240)  # most of it is the exporter's, which a busy machine slows
 RUNTIMES = ("openvino", "onnxruntime")
 
 
@@ -165,8 +164,7 @@ def pair_of(kind):
     return hand_made_detector(), fcn.eval()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", ["light", "fcn8s"])
+@pytest.mark.parametrize("kind", ["light", pytest.param("fcn8s", marks=pytest.mark.slow)])
 def test_both_graphs_say_in_every_runtime_what_torch_says_and_build_for_tensorrt(kind, tmp_path):
     detector, fcn = pair_of(kind)
     path = tmp_path / "x.onnx"
