@@ -176,15 +176,14 @@ class _Worker:
         for _, slot in batch:
             self._stage.take(slot, begun_ns)
         if not self._takes_planes:
-            for row, (_, slot) in enumerate(batch):
-                self._scale(slot, self._frames[row])
+            for frame, (_, slot) in zip(self._frames, batch, strict=False):
+                self._scale(slot, frame)
         self._find(batch)
         work_ns = (time.monotonic_ns() - begun_ns) // len(batch)
         for lane, slot in batch:
             self._stage.give(slot, lane, work_ns=work_ns)
 
     def _scale(self, slot: Slot, out: NDArray[np.uint8]) -> None:
-        begun_ns = time.monotonic_ns()
         header = slot.header
         network_input(
             slot.planes,
@@ -193,18 +192,13 @@ class _Worker:
             color_matrix=header.color_matrix,
             fit=self._engine.manifest.fit,
         )
-        slot.found.scale_ns = time.monotonic_ns() - begun_ns
 
     def _find(self, batch: list[tuple[int, Slot]]) -> None:
-        begun_ns = time.monotonic_ns()
         sizes_px = [(slot.layout.width, slot.layout.height) for _, slot in batch]
         slots = [slot for _, slot in batch]
         frames = _as_they_came(slots) if self._takes_planes else self._frames[: len(batch)]
         found = self._detect(frames, sizes_px, slots)
-        detect_ns = time.monotonic_ns() - begun_ns
-        for (_, slot), instances in zip(batch, found, strict=True):
-            slot.found.batch_size = len(batch)
-            slot.found.detect_ns = detect_ns
+        for slot, instances in zip(slots, found, strict=True):
             slot.write_instances(instances)
 
     def tell_left_out(self) -> None:

@@ -35,20 +35,9 @@ class InstanceHeader(ctypes.Structure):
     _fields_: ClassVar[Any] = [
         ("count", ctypes.c_uint32),
         ("flags", ctypes.c_uint32),
-        ("batch_size", ctypes.c_uint32),
-        ("reserved", ctypes.c_uint32),
-        ("scale_ns", ctypes.c_uint64),
-        ("detect_ns", ctypes.c_uint64),
     ]
     count: int
     flags: int
-    batch_size: int
-    """How many frames the engine ran together with this one, itself included."""
-    reserved: int
-    scale_ns: int
-    """Time to scale this frame to the network's input."""
-    detect_ns: int
-    """Time of the whole batch in the engine."""
 
 
 def _page_aligned(byte_count: int) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -75,7 +75,8 @@ class Backend(Protocol):
         """Run the graph on a batch, and wait for it.
 
         Args:
-            frames: (B, S, S, 3) RGB, B from 1; not changed, and not kept.
+            frames: (B, S, S, 3) RGB, B from 1; not changed, and not kept. Of more than the
+                backend can hold in memory at once it takes a part after the other.
 
         Returns:
             The outputs by name, B first; the caller owns them until the next call.
@@ -110,6 +111,16 @@ class PlanesBackend(Backend, Protocol):
             As `Backend.infer`.
         """
         ...
+
+
+def in_parts(
+    run: Callable[[NDArray[np.uint8]], Outputs], frames: NDArray[np.uint8], size: int
+) -> Outputs:
+    """Return what ``run`` gives for ``frames``, of which it takes ``size`` at most."""
+    if len(frames) <= size:
+        return run(frames)
+    parts = [run(frames[start : start + size]) for start in range(0, len(frames), size)]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def check_frames(frames: NDArray[Any], input_size: int, *, backend: str) -> None:

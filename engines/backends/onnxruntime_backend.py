@@ -17,6 +17,7 @@ from engines.backends.base import (
     check_frames,
     closed_error,
     graph_name,
+    in_parts,
     to_planes,
 )
 from engines.backends.nvidia import why_no_gpu
@@ -84,10 +85,7 @@ class OnnxRuntimeBackend:
         if self._session is None:
             raise closed_error(self.name)
         check_frames(frames, self._input_size, backend=self.name)
-        if not self._is_batch_of_one:
-            return self._run(frames)
-        parts = [self._run(frames[row : row + 1]) for row in range(len(frames))]
-        return {name: np.concatenate([part[name] for part in parts]) for name in self._outputs}
+        return in_parts(self._run, frames, 1 if self._is_batch_of_one else self.preferred_batch)
 
     def close(self) -> None:
         """See `engines.backends.base.Backend.close`."""

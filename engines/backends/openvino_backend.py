@@ -19,6 +19,7 @@ from engines.backends.base import (
     check_frames,
     closed_error,
     graph_name,
+    in_parts,
 )
 from engines.backends.measured import MeasuredChoice
 from engines.backends.openvino_graph import move_less
@@ -27,6 +28,9 @@ from engines.errors import BackendError, UnavailableError
 
 _CPU = "CPU"
 _PREFERRED_BATCH = 8
+_GROUP = 4
+_SMALL_PX = 128
+"""Crops of the second stages, not frames."""
 _TRIAL_ROUNDS = 3
 _TRIAL_ENOUGH_S = 1.0
 _CLEARLY = 0.97
@@ -40,12 +44,14 @@ class Arrangement:
 
     Attributes:
         streams: Requests that run side by side.
-        whole: Whether a request takes the whole batch. Else it takes a frame: the graph then has
-            a static shape, for which OpenVINO plans its memory once and for all.
+        group: Frames that a request takes. The graph then has a static shape, for which OpenVINO
+            plans its memory once and for all.
+        whole: Whether a request takes the whole batch instead.
         precision: What is computed in; None leaves it to OpenVINO.
     """
 
     streams: int = 1
+    group: int = 1
     whole: bool = False
     precision: Precision | None = None
 
@@ -54,8 +60,8 @@ class OpenVinoBackend:
     """One graph, compiled for a device.
 
     It measures in which of the device's precisions it is the quickest, and where batches come,
-    whether one request for the batch or one a frame, and how many of these side by side. What it
-    found is kept.
+    whether one request for the batch, one for a few small frames or one a frame, and how many of
+    these side by side. What it found is kept.
 
     Raises:
         UnavailableError: OpenVINO does not list the device.
@@ -94,13 +100,14 @@ class OpenVinoBackend:
 
 
 class _Runner:
-    """A compiled graph with its requests."""
+    """A graph, compiled for one arrangement."""
 
     def __init__(
         self, graph: Any, device: str, arrangement: Arrangement, options: BackendOptions
     ) -> None:
         self.arrangement = arrangement
         self.device = device
+        self._batch = options.batch or _PREFERRED_BATCH
         settings: dict[str, Any] = {}
         if device == _CPU:
             settings["INFERENCE_NUM_THREADS"] = options.threads
@@ -110,56 +117,75 @@ class _Runner:
             settings["NUM_STREAMS"] = arrangement.streams
         if arrangement.precision is not None:
             settings["INFERENCE_PRECISION_HINT"] = _HINTS[arrangement.precision]
-        compiled = openvino.Core().compile_model(graph, device, settings)
-        self._names = [output.any_name for output in compiled.outputs]
-        # More requests than streams: whichever stream is free takes the next frame, so none waits
-        # for the other while a frame is left. The other stages' work makes them uneven.
-        batch = 1 if arrangement.whole else options.batch or _PREFERRED_BATCH
-        self._requests = [compiled.create_infer_request() for _ in range(batch)]
+        core = openvino.Core()
+        if arrangement.whole:
+            compiled = core.compile_model(graph, device, settings)
+            self._whole = compiled.create_infer_request()
+        else:
+            # What is left of a batch after its groups goes through one by one.
+            sizes = sorted({arrangement.group, 1}, reverse=True)
+            graphs = [_of_batch(graph, size, options.input_size) for size in sizes]
+            compiles = [core.compile_model(each, device, settings) for each in graphs]
+            self._requests = {
+                size: [compiled.create_infer_request() for _ in range(-(-self._batch // size))]
+                for size, compiled in zip(sizes, compiles, strict=True)
+            }
+            compiled = compiles[-1]
+        self._outputs = compiled.outputs
         self._rows: Outputs = {}
-        if not arrangement.whole:
-            self._rows = self._bind([_room(output, batch) for output in compiled.outputs])
         hint = compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
         names = {hint: name for name, hint in _HINTS.items()}
         self.precision = names.get(hint, hint)
 
     def infer(self, frames: NDArray[np.uint8]) -> Outputs:
-        """Run a batch, in one request or a frame a request."""
+        """Run a batch of any size."""
         if self.arrangement.whole:
-            (request,) = self._requests
-            request.infer([frames], share_inputs=True)
-            # The next call may give the request's own memory back.
-            return {
-                name: request.get_output_tensor(index).data.copy()
-                for index, name in enumerate(self._names)
-            }
-        if len(frames) <= len(self._requests):
-            return self._side_by_side(frames)
-        parts: list[Outputs] = []
-        for start in range(0, len(frames), len(self._requests)):
-            rows = self._side_by_side(frames[start : start + len(self._requests)])
-            parts.append({name: array.copy() for name, array in rows.items()})
-        return {name: np.concatenate([part[name] for part in parts]) for name in self._names}
+            return in_parts(self._at_once, frames, self._batch)
+        return self._side_by_side(frames)
+
+    def _at_once(self, frames: NDArray[np.uint8]) -> Outputs:
+        self._whole.infer([frames], share_inputs=True)
+        # The next call may give the request's own memory back.
+        return {
+            output.any_name: self._whole.get_output_tensor(index).data.copy()
+            for index, output in enumerate(self._outputs)
+        }
 
     def _side_by_side(self, frames: NDArray[np.uint8]) -> Outputs:
-        live = self._requests[: len(frames)]
-        for row, request in enumerate(live):
-            request.start_async([frames[row : row + 1]], share_inputs=True)
-        for request in live:
-            request.wait()
-        return {name: rows[: len(frames)] for name, rows in self._rows.items()}
+        """Run each group of frames in a request of its own, as many as there are at a time.
 
-    def _bind(self, rooms: list[NDArray[Any]]) -> Outputs:
-        """Let each request write into its own row of ``rooms``.
-
-        New memory for each batch has to be cleared by the kernel and copied into, which took as
-        long as a tenth of the network.
+        They are more than there are streams: whichever stream is free takes the next, so none waits
+        for the other while one is left. The other stages' work makes them uneven.
         """
-        for row, request in enumerate(self._requests):
-            for index, room in enumerate(rooms):
-                tensor = openvino.Tensor(room[row : row + 1], shared_memory=True)
-                request.set_output_tensor(index, tensor)
-        return dict(zip(self._names, rooms, strict=True))
+        rows = self._room_for(len(frames))
+        started: dict[int, int] = dict.fromkeys(self._requests, 0)
+        first = 0
+        while first < len(frames):
+            size = next(size for size in self._requests if size <= len(frames) - first)
+            requests, count = self._requests[size], started[size]
+            request = requests[count % len(requests)]
+            if count >= len(requests):
+                request.wait()
+            for index, output in enumerate(rows.values()):
+                part = output[first : first + size]
+                request.set_output_tensor(index, openvino.Tensor(part, shared_memory=True))
+            request.start_async([frames[first : first + size]], share_inputs=True)
+            started[size] += 1
+            first += size
+        for size, count in started.items():
+            for request in self._requests[size][:count]:
+                request.wait()
+        return {name: output[: len(frames)] for name, output in rows.items()}
+
+    def _room_for(self, count: int) -> Outputs:
+        """Return memory for the outputs of so many frames, the same as before if it is enough.
+
+        New memory for each batch has to be cleared by the kernel, which took as long as a tenth of
+        the network.
+        """
+        if not self._rows or len(next(iter(self._rows.values()))) < count:
+            self._rows = {output.any_name: _room(output, count) for output in self._outputs}
+        return self._rows
 
 
 class _Opening:
@@ -233,20 +259,24 @@ class _Opening:
         most = self._options.threads if self._device == _CPU else 2
         counts = sorted({max(1, most // 2), most}, reverse=True)
         ways = [Arrangement(streams=count) for count in counts]
-        return ways if _has_batch_of_one(self._graph) else [*ways, Arrangement(whole=True)]
+        if _has_batch_of_one(self._graph):
+            return ways
+        if self._is_small:
+            ways.append(Arrangement(streams=most, group=min(_GROUP, self._batch)))
+        return [*ways, Arrangement(whole=True)]
+
+    @property
+    def _is_small(self) -> bool:
+        """Whether frames are so small that starting its layers is much of a request."""
+        return self._options.input_size <= _SMALL_PX
 
     def _runner(self, arrangement: Arrangement) -> _Runner:
-        graph = self._graph
-        if not arrangement.whole and not _has_batch_of_one(graph):
-            side = self._options.input_size
-            graph = graph.clone()
-            graph.reshape([1, side, side, 3])
-        return _Runner(graph, self._device, arrangement, self._options)
+        return _Runner(self._graph, self._device, arrangement, self._options)
 
     def _quicker(self, best: _Runner | None, arrangements: list[Arrangement]) -> _Runner | None:
         """Return the quickest of the best so far and some arrangements, compiled one by one."""
         side = self._options.input_size
-        count = min(self._batch, 2 * self._options.threads)
+        count = self._batch if self._is_small else min(self._batch, 2 * self._options.threads)
         # Noise, as zeros would be quicker in some precisions than pictures are.
         frames = np.random.default_rng(0).integers(0, 256, (count, side, side, 3), np.uint8)
         for arrangement in arrangements:
@@ -259,14 +289,14 @@ class _Opening:
 
 
 def _label(arrangement: Arrangement) -> str:
-    way = "whole batches" if arrangement.whole else f"streams: {arrangement.streams}"
-    return f"{arrangement.precision}, {way}"
+    way = f"streams: {arrangement.streams}, frames at once: {arrangement.group}"
+    return f"{arrangement.precision}, {'whole batches' if arrangement.whole else way}"
 
 
 def _arrangement(kept: dict[str, Any] | None) -> Arrangement | None:
     """Return what was kept; None where it is of another form."""
     try:
-        return None if kept is None or "whole" not in kept else Arrangement(**kept)
+        return None if kept is None or "group" not in kept else Arrangement(**kept)
     except TypeError:
         return None
 
@@ -296,6 +326,15 @@ def _room(output: Any, batch: int) -> NDArray[Any]:
     """Return memory for an output of so many frames, which is given for one."""
     shape = tuple(output.get_shape())
     return np.zeros((batch, *shape[1:]), output.get_element_type().to_dtype())
+
+
+def _of_batch(graph: Any, size: int, side: int) -> Any:
+    """Return the graph for batches of one size, or as it is where it has such a size."""
+    if _has_batch_of_one(graph):
+        return graph
+    of_size = graph.clone()
+    of_size.reshape([size, side, side, 3])
+    return of_size
 
 
 def _has_batch_of_one(graph: Any) -> bool:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from engines.assemble import Outputs
-from engines.backends.base import check_frames, closed_error
+from engines.backends.base import check_frames, closed_error, in_parts
 from engines.errors import UnavailableError
 
 _PREFERRED_BATCH = 4
@@ -55,6 +55,10 @@ class TorchBackend:
         if self._run is None:
             raise closed_error(self.name)
         check_frames(frames, self._input_size, backend=self.name)
+        return in_parts(self._part, frames, self.preferred_batch)
+
+    def _part(self, frames: NDArray[np.uint8]) -> Outputs:
+        assert self._run is not None  # checked by the caller
         with torch.inference_mode():
             outputs = self._run(torch.from_numpy(frames).to(self.device))
         return {name: output.cpu().numpy() for name, output in outputs._asdict().items()}

@@ -121,15 +121,9 @@ class CropMasker:
         ]
 
     def probabilities(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return (N, M, M) of (N, C, C, 3) crops, N from 1.
-
-        As many go through at once as the runtime likes: that bounds its memory.
-        """
-        size = self._backend.preferred_batch
-        parts = (crops[start : start + size] for start in range(0, len(crops), size))
+        """Return (N, M, M) of (N, C, C, 3) crops, N from 1."""
         # Copied, as the backend's rows are ours only until its next call.
-        masks = [np.array(self._backend.infer(part)["masks"], np.float32) for part in parts]
-        return np.concatenate(masks)
+        return np.array(self._backend.infer(crops)["masks"], np.float32)
 
     def _patches(
         self,
