@@ -126,8 +126,9 @@ class _Runner:
             sizes = sorted({arrangement.group, 1}, reverse=True)
             graphs = [_of_batch(graph, size, options.input_size) for size in sizes]
             compiles = [core.compile_model(each, device, settings) for each in graphs]
+            count = max(self._batch, 2 * arrangement.streams)
             self._requests = {
-                size: [compiled.create_infer_request() for _ in range(-(-self._batch // size))]
+                size: [compiled.create_infer_request() for _ in range(count)]
                 for size, compiled in zip(sizes, compiles, strict=True)
             }
             compiled = compiles[-1]
@@ -262,7 +263,7 @@ class _Opening:
         if _has_batch_of_one(self._graph):
             return ways
         if self._is_small:
-            ways.append(Arrangement(streams=most, group=min(_GROUP, self._batch)))
+            ways.append(Arrangement(streams=most, group=_GROUP))
         return [*ways, Arrangement(whole=True)]
 
     @property
@@ -276,7 +277,9 @@ class _Opening:
     def _quicker(self, best: _Runner | None, arrangements: list[Arrangement]) -> _Runner | None:
         """Return the quickest of the best so far and some arrangements, compiled one by one."""
         side = self._options.input_size
-        count = self._batch if self._is_small else min(self._batch, 2 * self._options.threads)
+        count = min(self._batch, 2 * self._options.threads)
+        if self._is_small:  # they come by the dozen
+            count = max(count, 2 * _GROUP)
         # Noise, as zeros would be quicker in some precisions than pictures are.
         frames = np.random.default_rng(0).integers(0, 256, (count, side, side, 3), np.uint8)
         for arrangement in arrangements:
@@ -289,8 +292,12 @@ class _Opening:
 
 
 def _label(arrangement: Arrangement) -> str:
-    way = f"streams: {arrangement.streams}, frames at once: {arrangement.group}"
-    return f"{arrangement.precision}, {'whole batches' if arrangement.whole else way}"
+    way = f"streams: {arrangement.streams}"
+    if arrangement.whole:
+        way = "whole batches"
+    elif arrangement.group > 1:
+        way += f", frames a request: {arrangement.group}"
+    return f"{arrangement.precision}, {way}"
 
 
 def _arrangement(kept: dict[str, Any] | None) -> Arrangement | None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from engines.backends.base import BackendOptions
-from engines.backends.openvino_backend import OpenVinoBackend
+from engines.backends.openvino_backend import Arrangement, OpenVinoBackend
 from engines.errors import BackendError, UnavailableError
 from tests.engines.tiny import tiny_engine_file
 
@@ -36,10 +36,15 @@ def test_what_is_quickest_is_measured_once_and_kept_with_what_speaks_for_it(cach
     (path,) = cache.iterdir()
     kept = json.loads(path.read_text())
     measured_ms = kept["measured_ms"]
-    # The precisions that this processor has; one request after the other, and whole batches.
-    assert len(measured_ms) >= 3
+    # The precisions that this processor has; requests of one frame, one after the other and side by
+    # side, requests of a few, since frames are small here, and whole batches.
+    assert len(measured_ms) >= 4
     chosen = kept["chosen"]
-    way = "whole batches" if chosen["whole"] else f"streams: {chosen['streams']}"
+    way = f"streams: {chosen['streams']}"
+    if chosen["whole"]:
+        way = "whole batches"
+    elif chosen["group"] > 1:
+        way += ", frames a request: 4"
     # Each comparison may pass over 3 %.
     assert measured_ms[f"{chosen['precision']}, {way}"] <= 1.1 * min(measured_ms.values())
     assert first.precision == chosen["precision"]
@@ -52,16 +57,28 @@ def test_what_is_quickest_is_measured_once_and_kept_with_what_speaks_for_it(cach
     assert [path.stat().st_mtime_ns for path in cache.iterdir()] == [written_ns]
 
 
-@pytest.mark.parametrize(("streams", "whole"), [(1, False), (2, False), (1, True)])
-def test_a_kept_choice_is_taken_and_gives_the_same_either_way(cache, streams, whole):
-    frames = np.random.default_rng(0).integers(0, 256, (5, 64, 64, 3), np.uint8)
+@pytest.mark.parametrize(
+    "way",
+    [
+        {"streams": 1, "group": 1, "whole": False},
+        {"streams": 2, "group": 1, "whole": False},
+        {"streams": 2, "group": 4, "whole": False},
+        {"streams": 1, "group": 1, "whole": True},
+    ],
+    ids=lambda way: ", ".join(f"{key} {value}" for key, value in way.items()),
+)
+def test_a_kept_choice_is_taken_and_gives_the_same_either_way(cache, way):
+    # More than there are requests: 5 groups of 4 and 2 frames, or 22 frames.
+    frames = np.random.default_rng(0).integers(0, 256, (22, 64, 64, 3), np.uint8)
     expected = opened(precision="fp32", batch=1).infer(frames)
     opened(precision="fp32")
     (path,) = cache.iterdir()
-    choose(path, streams=streams, whole=whole)
+    choose(path, **way)
     backend = opened(precision="fp32")
-    assert (backend.arrangement.streams, backend.arrangement.whole) == (streams, whole)
-    np.testing.assert_allclose(backend.infer(frames)["scores"], expected["scores"], atol=1e-4)
+    assert backend.arrangement == Arrangement(**way, precision="fp32")
+    for count in (22, 3, 5):
+        found = backend.infer(frames[:count])["scores"]
+        np.testing.assert_allclose(found, expected["scores"][:count], atol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +95,8 @@ def test_a_choice_is_kept_for_what_it_was_measured_for_alone(cache, changes):
     [
         "{",
         '{"chosen": {"streams": 99, "whole": false, "precision": "fp32"}}',
-        '{"chosen": {"streams": 1, "precision": "fp32"}}',  # as an earlier version kept it
+        # As an earlier version kept it.
+        '{"chosen": {"streams": 1, "whole": false, "precision": "fp32"}}',
         '{"chosen": {"whole": false, "lanes": 2}}',
     ],
 )

@@ -26,7 +26,7 @@ class Recorder:
 
     def __init__(self):
         self.batches = []
-        self._rows = np.zeros((self.preferred_batch, SIDE_PX, SIDE_PX), np.float32)
+        self._rows = np.zeros((64, SIDE_PX, SIDE_PX), np.float32)
 
     def infer(self, frames):
         self.batches.append(len(frames))
@@ -83,13 +83,7 @@ def test_boxes_of_all_frames_go_through_together():
     assert batches == [3]
 
 
-def test_more_crops_than_the_runtime_likes_are_cut_in_parts():
-    (found,), batches, _ = masked([boxed([[0, 0, 4, 4]] * 7, np.linspace(0.9, 0.3, 7))])
-    assert len(found) == 7
-    assert batches == [3, 3, 1]
-
-
-def test_each_box_keeps_its_own_mask_when_crops_go_through_in_parts():
+def test_each_box_keeps_its_own_mask():
     shades = (np.arange(7, dtype=np.uint8) + 1) * 30
     rgb = np.zeros((30, 40, 3), np.uint8)
     for number, shade in enumerate(shades):
