@@ -42,7 +42,7 @@ def write_int8(
 
     Args:
         source: In float32.
-        manifest: Of ``source``; what it says of accuracy is left out of the new file's.
+        manifest: Of ``source``, but for what it says of accuracy, which is the new file's.
         frames: (S, S, 3) uint8 RGB each, fitted into the input, such as the engine will see.
         target: Replaced at once when the file is whole.
 
@@ -132,7 +132,7 @@ def _describe(model: ModelProto, manifest: Manifest, name: str) -> None:
     for entry in model.metadata_props:
         if entry.key == METADATA_KEY:
             tools = {**manifest.tools, "onnxruntime": onnxruntime.__version__}
-            made = replace(manifest, name=name, precision="int8", metrics={}, tools=tools)
+            made = replace(manifest, name=name, precision="int8", tools=tools)
             entry.value = made.to_json()
 
 

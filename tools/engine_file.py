@@ -1,5 +1,6 @@
 """Writing an engine file: what the commands that do it have in common."""
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +18,9 @@ EngineOutputOption = Annotated[
     Path, typer.Option("--output", "-o", metavar="FILE.onnx", help="The engine file.")
 ]
 LicenceOption = Annotated[str, typer.Option(help="SPDX expression or a phrase.")]
+MetricsOption = Annotated[
+    Path | None, typer.Option(help="What `maskstream eval --output` wrote; kept in the file.")
+]
 RawOption = Annotated[
     bool, typer.Option("--raw", help="Only loc, conf, mask and proto; not to be run.")
 ]
@@ -62,3 +66,24 @@ def write_engine(
     # Ten seconds and more; where the output is no terminal this shows nothing.
     with Console(stderr=True).status(f"{output.name}: exporting"):
         export_onnx(YolactDetector(network), manifest, output)
+
+
+def read_metrics(path: Path | None) -> dict[str, float]:
+    """Read what `maskstream eval` wrote, as ``{"segm.AP50": 0.48}``; nothing where there is none.
+
+    Raises:
+        ConfigError: The file is something else.
+    """
+    if path is None:
+        return {}
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        return {
+            f"{kind}.{name}": float(document[kind][name])
+            for kind in ("segm", "bbox")
+            for name in document[kind]
+        }
+    except (OSError, ValueError, TypeError, KeyError) as exc:
+        raise ConfigError(
+            f"{path}: holds no figures ({exc!r}); a file of `maskstream eval --output` is needed."
+        ) from exc

@@ -1,6 +1,5 @@
 """`maskstream export`: a trained network as one engine file."""
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,8 +10,10 @@ from stream.errors import ConfigError
 from tools.engine_file import (
     EngineOutputOption,
     LicenceOption,
+    MetricsOption,
     RawOption,
     check_engine_output,
+    read_metrics,
 )
 from tools.extras import needs_training_parts
 
@@ -36,9 +37,7 @@ def export(
         str | None, typer.Option(help="Data and training in a phrase; the run's own if left out.")
     ] = None,
     licence: LicenceOption = "",
-    metrics: Annotated[
-        Path | None, typer.Option(help="What `maskstream eval --output` wrote; kept in the file.")
-    ] = None,
+    metrics: MetricsOption = None,
     raw: RawOption = False,
     crops: Annotated[
         Path | None,
@@ -72,8 +71,11 @@ def export(
         raise ConfigError("--crops: a pair has no raw form; leave out --raw.")
     if crops is None and run.is_file():
         raise ConfigError(f"{run}: is a file; a run's folder is needed without --crops.")
-    figures = {} if metrics is None else _flat_metrics(metrics)
-    facts: dict[str, Any] = {"name": name or output.stem, "licence": licence, "metrics": figures}
+    facts: dict[str, Any] = {
+        "name": name or output.stem,
+        "licence": licence,
+        "metrics": read_metrics(metrics),
+    }
     if source is not None:
         facts["source"] = source
     if mask_scores:
@@ -89,22 +91,3 @@ def export(
         else:
             export_pair(run, checkpoint, crops, crop_share_max, facts, output)
     print(f"{output}: {output.stat().st_size / 1e6:.1f} MB")
-
-
-def _flat_metrics(path: Path) -> dict[str, float]:
-    """Read what `maskstream eval` wrote, as ``{"segm.AP50": 0.48}``.
-
-    Raises:
-        ConfigError: The file is something else.
-    """
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        return {
-            f"{kind}.{name}": float(document[kind][name])
-            for kind in ("segm", "bbox")
-            for name in document[kind]
-        }
-    except (OSError, ValueError, TypeError, KeyError) as exc:
-        raise ConfigError(
-            f"{path}: holds no figures ({exc!r}); a file of `maskstream eval --output` is needed."
-        ) from exc

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +16,7 @@ from engines.manifest import Manifest
 from engines.zoo import read_manifest, resolve_engine
 from stream.errors import ConfigError
 from tools.checks import check_file
+from tools.engine_file import MetricsOption, read_metrics
 from tools.extras import needs_training_parts
 from tools.samples import read_samples
 
@@ -33,6 +35,7 @@ def quantize(
         Path, typer.Option("--output", "-o", metavar="FILE.onnx", help="The new engine file.")
     ],
     count: Annotated[int, typer.Option(min=1, help="Pictures at most, evenly spread.")] = 64,
+    metrics: MetricsOption = None,
 ) -> None:
     """Make an INT8 engine: half as large, quicker on some processors, a little less exact.
 
@@ -49,6 +52,7 @@ def quantize(
     check_file(output)
     if output.exists() and output.samefile(path):
         raise ConfigError(f"{output}: it is the engine itself; name another file.")
+    manifest = replace(manifest, metrics=read_metrics(metrics))
     with needs_training_parts("quantize"):
         from engines.int8 import write_int8
     write_int8(path, manifest, _frames(images, manifest, count), output)

@@ -25,6 +25,7 @@ def test_every_shipped_engine_is_small_and_has_a_model_card():
     assert families == {
         "person": "yolact",
         "person-light": "yolact",
+        "person-light-int8": "yolact",
         "person-yolo-fcn": "yolo-fcn",
         "person-mask-rcnn": "mask-rcnn",
     }

@@ -30,9 +30,17 @@ def pictures(tmp_path_factory):
 def test_an_int8_engine_is_written(engine, pictures, tmp_path, capsys):
     output = tmp_path / "tiny-int8.onnx"
     quantize(engine, pictures, output, count=2)
-    assert read_manifest(output).precision == "int8"
+    manifest = read_manifest(output)
+    assert (manifest.precision, manifest.metrics) == ("int8", {})
     assert capsys.readouterr().out.startswith(f"{output}: ")
     assert list(tmp_path.iterdir()) == [output]
+
+
+def test_its_own_figures_are_kept_in_it(engine, pictures, tmp_path):
+    output, figures = tmp_path / "tiny-int8.onnx", tmp_path / "m.json"
+    figures.write_text('{"bbox": {"AP": 0.5}, "segm": {"AP": 0.25}}')
+    quantize(engine, pictures, output, count=2, metrics=figures)
+    assert read_manifest(output).metrics == {"bbox.AP": 0.5, "segm.AP": 0.25}
 
 
 def test_what_cannot_be_made_is_refused(engine, pictures, tmp_path):
