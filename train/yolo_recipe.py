@@ -141,6 +141,12 @@ class YoloRecipe(Recipe[DetectorConfig, Yolo, YoloTargets]):
         if self.options.is_multi_scale:
             side_px = drawn_size(side_px, self.options.seed, iteration)
             frames = _resized(frames, side_px)
+        if len(frames) == 1 and side_px == STRIDE_MAX and not self.options.freeze_bn:
+            raise TrainError(
+                f"--batch: one picture of {STRIDE_MAX} pixels ends in a single cell, of which "
+                "batch norms have no variance; take two or more at a time, or a larger "
+                "--input-size."
+            )
         raw = forward(frames)
         cells = make_cells(network.heads, side_px)
         return yolo_losses(

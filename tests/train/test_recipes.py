@@ -46,6 +46,13 @@ def _losses(folder):
     return [list(json.loads(line)["losses"].values()) for line in lines]
 
 
+def test_a_batch_that_norms_can_learn_nothing_from_is_refused(tmp_path, shapes):
+    config = YoloRecipe.choose_config("yolo-light", class_count=3, input_size=32)
+    recipe = YoloRecipe(config, shapes.class_names, replace(PLAIN, batch=1))
+    with pytest.raises(TrainError, match="--batch: one picture of 32 pixels"):
+        Trainer(recipe, list(shapes.images), None, tmp_path).run()
+
+
 @pytest.mark.parametrize(("family", "changes"), [("yolov3", {"is_multi_scale": True}), ("fcn", {})])
 def test_a_resumed_run_has_the_losses_of_one_that_was_not_interrupted(
     tmp_path, shapes, family, changes
