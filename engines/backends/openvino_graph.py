@@ -1,6 +1,9 @@
-"""A graph rewritten so that OpenVINO's processor plugin moves less memory; it computes the same.
+"""A graph rewritten so that OpenVINO's processor plugin does less; what it says is the same.
 
-Its convolutions in bfloat16 work with the channels innermost, and two things are slow there:
+A YOLACT takes tanh of the coefficients of all its 10,842 cells, and keeps those of 100. Kept first,
+they save 4 % of the engine ``person-light``'s time (`_gather_first`).
+
+Convolutions in bfloat16 work with the channels innermost, and two things are slow there:
 
 - A channel shuffle (ShuffleNet) goes through memory one number at a time, a sixth of the engine
   ``person``'s time. Where a channel lies is only a matter of the weights before and after it, so
@@ -22,6 +25,7 @@ _Channels = NDArray[np.int64]
 """Channels by their numbers in `_Shuffles`, in the order in which they lie in a tensor."""
 _SCALING = frozenset({"Add", "Multiply", "Subtract", "Divide"})
 _CHANNELWISE = _SCALING | {"PRelu", "Relu", "Clamp"}
+_BY_ITSELF = {"Tanh": ops.tanh, "Sigmoid": ops.sigmoid}
 _TO_PLANES = [0, 3, 1, 2]
 _SWAP_GROUPS = [0, 2, 1, 3, 4]
 
@@ -33,6 +37,7 @@ def move_less(graph: Any) -> None:
     passes.run_passes(graph)
     _turn_late(graph.inputs[0])
     _Shuffles(graph).remove()
+    _gather_first(graph)
     graph.validate_nodes_and_infer_types()
 
 
@@ -67,6 +72,21 @@ def _turn_late(frames: Any) -> None:
     turned = ops.transpose(pixels, np.array(_TO_PLANES))
     for reader in readers:
         reader.replace_source_output(turned.output(0))
+
+
+def _gather_first(graph: Any) -> None:
+    """Let what is done to each number by itself be done to those alone that are gathered."""
+    for node in graph.get_ordered_ops():
+        gather = _only_reader(node.output(0)) if node.get_type_name() in _BY_ITSELF else None
+        if gather is None or gather.get_type_name() != "GatherElements":
+            continue
+        readers = list(gather.output(0).get_target_inputs())
+        gather.input(0).replace_source_output(node.input_value(0))
+        done = _BY_ITSELF[node.get_type_name()](gather.output(0)).output(0)
+        done.add_names(gather.output(0).get_names())  # where it is an output of the graph
+        gather.output(0).set_names(set())
+        for reader in readers:
+            reader.replace_source_output(done)
 
 
 class _Shuffles:

@@ -156,3 +156,34 @@ def test_frames_are_scaled_before_they_are_turned(scale, is_moved):
     assert_the_same_after(graph, frames)
     (turn,) = (node for node in graph.get_ops() if node.get_type_name() == "Transpose")
     assert (turn.input_value(0).get_node().get_type_name() == "Reshape") == is_moved
+
+
+def outputs_of(graph, given):
+    settings = {"INFERENCE_PRECISION_HINT": "f32"}
+    return openvino.Core().compile_model(graph, "CPU", settings)([given])[0]
+
+
+@pytest.mark.parametrize("step", [ops.tanh, ops.sigmoid])
+def test_of_what_is_gathered_only_that_is_worked_out(step):
+    given = ops.parameter([1, 50, 4], np.float32, name="given")
+    rows = np.tile(np.array([40, 7, 7]).reshape(1, 3, 1), (1, 1, 4))
+    graph = openvino.Model([ops.result(ops.gather_elements(step(given), rows, 1))], [given])
+    graph.outputs[0].add_names({"gathered"})
+    numbers = values(1, 50, 4, seed=0)
+    expected = outputs_of(graph.clone(), numbers)
+    move_less(graph)
+    assert "gathered" in graph.outputs[0].get_names()
+    (done,) = [node for node in graph.get_ops() if node.get_type_name() in ("Tanh", "Sigmoid")]
+    assert list(done.output(0).get_shape()) == [1, 3, 4]
+    np.testing.assert_allclose(outputs_of(graph, numbers), expected, atol=1e-6)
+
+
+def test_what_others_read_too_is_worked_out_in_full():
+    given = ops.parameter([1, 50, 4], np.float32, name="given")
+    full = ops.tanh(given)
+    rows = np.tile(np.array([40, 7, 7]).reshape(1, 3, 1), (1, 1, 4))
+    gathered = ops.gather_elements(full, rows, 1)
+    graph = openvino.Model([ops.result(gathered), ops.result(full)], [given])
+    move_less(graph)
+    (done,) = [node for node in graph.get_ops() if node.get_type_name() == "Tanh"]
+    assert list(done.output(0).get_shape()) == [1, 50, 4]
