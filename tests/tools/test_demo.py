@@ -57,6 +57,7 @@ def test_a_folder_for_the_results_that_cannot_be_made_is_named(demo, tmp_path):
     assert done.stderr.startswith(f"demo: {tmp_path / 'out'}: File exists")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_shipped_engine")
 def test_the_kept_clip_goes_through_the_shipped_engine(demo, clips_dir, tmp_path):
     kept = tmp_path / "cache" / "maskstream" / "clips" / PEDESTRIANS.name

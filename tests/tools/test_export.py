@@ -49,6 +49,7 @@ def test_a_run_becomes_an_engine_that_says_where_it_comes_from(run_folder, tmp_p
     assert manifest.source == "tiny trained on shapes.json (4 images)"
 
 
+@pytest.mark.slow
 def test_raw_outputs_are_the_four_tensors_before_decoding(run_folder, tmp_path):
     run(run_folder, "-o", tmp_path / "raw.onnx", "--raw")
     frames = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), np.uint8)

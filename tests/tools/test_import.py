@@ -32,6 +32,7 @@ def weights(tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 def test_a_released_file_becomes_an_engine(weights, tmp_path, capsys):
     output = tmp_path / "yolact-resnet50.onnx"
     run(weights, "-o", output, "--licence", "MIT")

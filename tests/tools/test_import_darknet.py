@@ -61,6 +61,7 @@ def test_some_classes_at_another_size_become_an_engine_of_boxes(files, capsys):
         assert found.mask(0).all()
 
 
+@pytest.mark.slow
 def test_with_an_fcn8s_it_becomes_the_recipes_pair(files, capsys, monkeypatch):
     def narrow(class_count, **options):
         return Fcn8s(class_count, crop_px=32, stages=NARROW, fc_channels=8, **options)

@@ -73,5 +73,5 @@ CASES: Mapping[str, Callable[[], Path]] = {
     "yolact++": lambda: yolact_file(plus()),
 }
 """Plain YOLACT is the shipped engine, which has a test of its own."""
-VARIANTS = ("yolact with channel attention", "yolo-fcn of the recipe", "yolact++")
-"""Of families that have a case already."""
+VARIANTS = ("yolact with channel attention", "yolo-fcn", "yolo-fcn of the recipe", "yolact++")
+"""Of families that have a case already, or are built where they are compared with torch."""
