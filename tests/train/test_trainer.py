@@ -150,7 +150,7 @@ def test_eight_pictures_are_learnt_by_heart(tmp_path):
         aspect_ratios=(0.7, 1.0, 1.4),
     )
     options = TrainOptions(
-        iterations=150,
+        iterations=100,
         batch=8,
         optimizer="adamw",
         schedule="constant-decay",
