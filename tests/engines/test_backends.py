@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from engines import open_engine
-from engines.backends.base import BackendOptions
+from engines.backends.base import BackendOptions, in_parts
 from engines.backends.openvino_backend import OpenVinoBackend
 from engines.backends.torch_backend import TorchBackend
 from engines.errors import BackendError
@@ -79,3 +79,16 @@ def test_a_graph_that_openvino_refuses_is_one_line(tmp_path):
     with pytest.raises(BackendError) as caught:
         OpenVinoBackend(broken, BackendOptions(input_size=64, batch=1))
     assert "\n" not in str(caught.value)
+
+
+def test_more_frames_than_fit_go_through_part_by_part_in_their_order():
+    taken = []
+
+    def run(frames):
+        taken.append(len(frames))
+        return {"firsts": frames[:, 0, 0, 0].copy()}
+
+    frames = np.zeros((7, 2, 2, 3), np.uint8)
+    frames[:, 0, 0, 0] = np.arange(7)
+    assert in_parts(run, frames, 3)["firsts"].tolist() == list(range(7))
+    assert taken == [3, 3, 1]
