@@ -27,7 +27,6 @@ def test_stages_killed_at_random_come_back_and_every_frame_is_accounted_for(engi
     assert (figures.gap, figures.in_flight, figures.left_count) == (0, 0, 0)
 
 
-@pytest.mark.slow
 def test_what_an_engine_has_no_time_for_is_left_out_as_stale_and_frames_do_not_get_older(engine):
     figures = measure_overload(engine, length_s=20, fps=15)
     assert figures.gap == 0
@@ -48,7 +47,6 @@ def test_a_killed_supervisor_leaves_no_process_port_or_file(engine):
     assert figures.is_clean, figures
 
 
-@pytest.mark.slow
 def test_a_camera_that_goes_and_comes_back_again_and_again_leaves_nothing_open(engine):
     figures = measure_reconnect(engine, count=4, fps=10)
     assert figures.gap == 0
