@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.assemble import Outputs, Selection
-from engines.backends.base import Backend, PlanesBackend
+from engines.backends.base import EVERYTHING, Backend, PlanesBackend, Wanted
 from engines.errors import BackendError
 from engines.families import get_family
 from engines.fit import make_fit
@@ -19,7 +19,7 @@ from engines.manifest import Manifest
 from engines.mask_scores import weighed
 from engines.planar_frame import PlanarFrame
 from engines.yolo_fcn.crops import FittedPicture, Picture
-from engines.yolo_fcn.masks import MAX_CROPS, CropMasker, Pictures
+from engines.yolo_fcn.masks import MAX_CROPS, CropMasker, Pictures, sure_crops
 
 Frames = NDArray[np.uint8] | Sequence[PlanarFrame]
 """A batch: inputs that are ready, or frames as they came."""
@@ -114,10 +114,10 @@ class Engine:
                 ``crop_px``; None cuts its crops out of the inputs. Where frames are given as they
                 came and both graphs are on one device, crops are cut there, and these not read.
             max_crops: Boxes of the batch that such an engine cuts out; the least likely of more
-                keep the first graph's masks, or where it gives none are left out, and counted in
-                `left_out_count`.
+                keep the first graph's masks (but those that are among their frame's best B-th part
+                of so many), or where it gives none are left out, and counted in `left_out_count`.
         """
-        outputs = self.infer(frames, self._score_min(score_min))
+        outputs = self.infer(frames, self._wanted(sizes_px, score_min, max_crops))
         return self.assemble(
             outputs,
             sizes_px,
@@ -147,16 +147,31 @@ class Engine:
             for frame, size_px in zip(frames, sizes_px, strict=False)
         ]
 
-    def infer(self, frames: Frames, score_min: float = 0.0) -> Outputs:
+    def _wanted(
+        self, sizes_px: Sequence[tuple[int, int]], score_min: float | None, max_crops: int
+    ) -> Wanted:
+        """Return what `detect` looks at of the first graph's outputs."""
+        score_min, share_max = self._score_min(score_min), self.manifest.crop_share_max
+        if self._masker is None or share_max is None or not sizes_px:
+            return Wanted(score_min=score_min)
+        side = self.manifest.input_size
+        shares = [make_fit(self.manifest.fit, *size, side).share for size in sizes_px]
+        return Wanted(
+            score_min=score_min,
+            mask_area_min=share_max * min(shares),
+            small_count_max=sure_crops(max_crops, len(sizes_px)),
+        )
+
+    def infer(self, frames: Frames, wanted: Wanted = EVERYTHING) -> Outputs:
         """Return the first graph's outputs for a batch; the caller owns them until the next call.
 
         Args:
             frames: As `detect` takes them.
-            score_min: Of frames that are given as they came, rows below it may be left zero.
+            wanted: What will be looked at; the rest may be zero.
         """
         if isinstance(frames, np.ndarray):
-            return self._backend.infer(frames)
-        return cast(PlanesBackend, self._backend).infer_planes(frames, score_min=score_min)
+            return self._backend.infer(frames, wanted)
+        return cast(PlanesBackend, self._backend).infer_planes(frames, wanted)
 
     def assemble(
         self,

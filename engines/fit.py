@@ -55,6 +55,12 @@ class Fit:
     height: int
     scaled_xyxy_rel: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
 
+    @property
+    def share(self) -> float:
+        """Of the input that the scaled frame covers."""
+        left, top, right, bottom = self.scaled_xyxy_rel
+        return (right - left) * (bottom - top)
+
     def to_frame(self, boxes_xyxy_rel: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return (N, 4) boxes of the input, relative to its side, in pixels of the frame."""
         left, top, right, bottom = self.scaled_xyxy_rel

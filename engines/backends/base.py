@@ -56,6 +56,24 @@ class BackendOptions:
     precision: Precision | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What of a batch's outputs somebody will look at; a backend may leave the rest zero.
+
+    Attributes:
+        score_min: Rows that score at least this,
+        mask_area_min: and masks of such rows whose boxes cover at least this share of the input,
+        small_count_max: or of all of them, where a frame has more than so many.
+    """
+
+    score_min: float = 0.0
+    mask_area_min: float = 0.0
+    small_count_max: int = 0
+
+
+EVERYTHING = Wanted()
+
+
 class Backend(Protocol):
     """A runtime that holds one loaded graph.
 
@@ -71,12 +89,13 @@ class Backend(Protocol):
     precision: str
     preferred_batch: int
 
-    def infer(self, frames: NDArray[np.uint8]) -> Outputs:
+    def infer(self, frames: NDArray[np.uint8], wanted: Wanted = EVERYTHING) -> Outputs:
         """Run the graph on a batch, and wait for it.
 
         Args:
             frames: (B, S, S, 3) RGB, B from 1; not changed, and not kept. Of more than the
                 backend can hold in memory at once it takes a part after the other.
+            wanted: What will be looked at.
 
         Returns:
             The outputs by name, B first; the caller owns them until the next call.
@@ -100,12 +119,14 @@ class PlanesBackend(Backend, Protocol):
 
     takes_planes: bool
 
-    def infer_planes(self, frames: Sequence[PlanarFrame], *, score_min: float = 0.0) -> Outputs:
+    def infer_planes(
+        self, frames: Sequence[PlanarFrame], wanted: Wanted = EVERYTHING
+    ) -> Outputs:
         """Run the graph on a batch of frames, and wait for it.
 
         Args:
             frames: At least one. Their memory must stay mapped until the backend is closed.
-            score_min: Rows that score less may be left zero.
+            wanted: What will be looked at.
 
         Returns:
             As `Backend.infer`.

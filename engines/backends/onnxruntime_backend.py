@@ -11,9 +11,11 @@ from onnxruntime.capi import onnxruntime_pybind11_state as errors
 
 from engines.assemble import Outputs
 from engines.backends.base import (
+    EVERYTHING,
     BackendOptions,
     Model,
     Provider,
+    Wanted,
     check_frames,
     closed_error,
     graph_name,
@@ -80,7 +82,7 @@ class OnnxRuntimeBackend:
         self._dtype = _INPUT_DTYPES.get(entry.type, np.float32)
         self._outputs = [output.name for output in self._session.get_outputs()]
 
-    def infer(self, frames: NDArray[np.uint8]) -> Outputs:
+    def infer(self, frames: NDArray[np.uint8], wanted: Wanted = EVERYTHING) -> Outputs:
         """See `engines.backends.base.Backend.infer`."""
         if self._session is None:
             raise closed_error(self.name)

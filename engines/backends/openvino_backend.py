@@ -13,9 +13,11 @@ from openvino.preprocess import PrePostProcessor
 
 from engines.assemble import Outputs
 from engines.backends.base import (
+    EVERYTHING,
     BackendOptions,
     Model,
     Precision,
+    Wanted,
     check_frames,
     closed_error,
     graph_name,
@@ -23,6 +25,7 @@ from engines.backends.base import (
 )
 from engines.backends.measured import MeasuredChoice
 from engines.backends.openvino_graph import move_less
+from engines.backends.openvino_masks import mask_if_wanted, told
 from engines.backends.signal_stack import same_signal_stack
 from engines.errors import BackendError, UnavailableError
 
@@ -86,12 +89,12 @@ class OpenVinoBackend:
         is_quantised = options.graph_precision == "int8"
         self.precision: str = "int8" if is_quantised else self._runner.precision
 
-    def infer(self, frames: NDArray[np.uint8]) -> Outputs:
+    def infer(self, frames: NDArray[np.uint8], wanted: Wanted = EVERYTHING) -> Outputs:
         """See `engines.backends.base.Backend.infer`."""
         if self._runner is None:
             raise closed_error(self.name)
         check_frames(frames, self._input_size, backend=self.name)
-        return self._runner.infer(frames)
+        return self._runner.infer(frames, wanted)
 
     def close(self) -> None:
         """See `engines.backends.base.Backend.close`."""
@@ -125,6 +128,7 @@ class _Runner:
             # What is left of a batch after its groups goes through one by one.
             sizes = sorted({arrangement.group, 1}, reverse=True)
             graphs = [_of_batch(graph, size, options.input_size) for size in sizes]
+            self._is_told = device == _CPU and all([mask_if_wanted(each) for each in graphs])
             compiles = [core.compile_model(each, device, settings) for each in graphs]
             count = max(self._batch, 2 * arrangement.streams)
             self._requests = {
@@ -138,11 +142,11 @@ class _Runner:
         names = {hint: name for name, hint in _HINTS.items()}
         self.precision = names.get(hint, hint)
 
-    def infer(self, frames: NDArray[np.uint8]) -> Outputs:
+    def infer(self, frames: NDArray[np.uint8], wanted: Wanted) -> Outputs:
         """Run a batch of any size."""
         if self.arrangement.whole:
             return in_parts(self._at_once, frames, self._batch)
-        return self._side_by_side(frames)
+        return self._side_by_side(frames, wanted)
 
     def _at_once(self, frames: NDArray[np.uint8]) -> Outputs:
         self._whole.infer([frames], share_inputs=True)
@@ -152,13 +156,14 @@ class _Runner:
             for index, output in enumerate(self._outputs)
         }
 
-    def _side_by_side(self, frames: NDArray[np.uint8]) -> Outputs:
+    def _side_by_side(self, frames: NDArray[np.uint8], wanted: Wanted) -> Outputs:
         """Run each group of frames in a request of its own, as many as there are at a time.
 
         They are more than there are streams: whichever stream is free takes the next, so none waits
         for the other while one is left. The other stages' work makes them uneven.
         """
         rows = self._room_for(len(frames))
+        also = [told(wanted)] if self._is_told else []
         started: dict[int, int] = dict.fromkeys(self._requests, 0)
         first = 0
         while first < len(frames):
@@ -170,7 +175,7 @@ class _Runner:
             for index, output in enumerate(rows.values()):
                 part = output[first : first + size]
                 request.set_output_tensor(index, openvino.Tensor(part, shared_memory=True))
-            request.start_async([frames[first : first + size]], share_inputs=True)
+            request.start_async([frames[first : first + size], *also], share_inputs=True)
             started[size] += 1
             first += size
         for size, count in started.items():
@@ -310,11 +315,11 @@ def _arrangement(kept: dict[str, Any] | None) -> Arrangement | None:
 
 def _trial_ms(runner: _Runner, frames: NDArray[np.uint8]) -> float:
     """Return a frame's milliseconds: the best of a few, since other work only ever adds."""
-    runner.infer(frames[:1])
+    runner.infer(frames[:1], EVERYTHING)
     elapsed_s: list[float] = []
     while len(elapsed_s) < _TRIAL_ROUNDS and sum(elapsed_s) < _TRIAL_ENOUGH_S:
         started_s = time.perf_counter()
-        runner.infer(frames)
+        runner.infer(frames, EVERYTHING)
         elapsed_s.append(time.perf_counter() - started_s)
     return 1e3 * min(elapsed_s) / len(frames)
 
@@ -336,11 +341,10 @@ def _room(output: Any, batch: int) -> NDArray[Any]:
 
 
 def _of_batch(graph: Any, size: int, side: int) -> Any:
-    """Return the graph for batches of one size, or as it is where it has such a size."""
-    if _has_batch_of_one(graph):
-        return graph
+    """Return a copy of the graph, for batches of one size if it has none."""
     of_size = graph.clone()
-    of_size.reshape([size, side, side, 3])
+    if not _has_batch_of_one(graph):
+        of_size.reshape([size, side, side, 3])
     return of_size
 
 

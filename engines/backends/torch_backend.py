@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from engines.assemble import Outputs
-from engines.backends.base import check_frames, closed_error, in_parts
+from engines.backends.base import EVERYTHING, Wanted, check_frames, closed_error, in_parts
 from engines.errors import UnavailableError
 
 _PREFERRED_BATCH = 4
@@ -50,7 +50,7 @@ class TorchBackend:
         # One graph for batches of all sizes: short batches must not wait for a compiler.
         self._run: Any = torch.compile(detector, dynamic=True) if is_compiled else detector
 
-    def infer(self, frames: NDArray[np.uint8]) -> Outputs:
+    def infer(self, frames: NDArray[np.uint8], wanted: Wanted = EVERYTHING) -> Outputs:
         """See `engines.backends.base.Backend.infer`."""
         if self._run is None:
             raise closed_error(self.name)

@@ -10,7 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.assemble import Outputs
-from engines.backends.base import BackendOptions, check_frames, closed_error, to_planes
+from engines.backends.base import (
+    EVERYTHING,
+    BackendOptions,
+    Wanted,
+    check_frames,
+    closed_error,
+    to_planes,
+)
 from engines.errors import BackendError
 from engines.fit import FitKind
 from engines.planar_frame import DeviceFrame, PlanarFrame
@@ -96,15 +103,17 @@ class TensorRtBackend:
         """Memory of others that is uploaded without a staging copy."""
         return sum(block.nbytes for block in self._pinned.values() if block is not None)
 
-    def infer(self, frames: NDArray[np.uint8]) -> Outputs:
+    def infer(self, frames: NDArray[np.uint8], wanted: Wanted = EVERYTHING) -> Outputs:
         """See `engines.backends.base.Backend.infer`; batches of any size go through in chunks."""
         self._open_device()
         check_frames(frames, self._options.input_size, backend=self.name)
         if self._options.layout == "planes":
             frames = to_planes(frames, self._network.input.dtype)
-        return self._run(frames, Lane.start_frames, 0.0)
+        return self._run(frames, Lane.start_frames, wanted)
 
-    def infer_planes(self, frames: Sequence[PlanarFrame], *, score_min: float = 0.0) -> Outputs:
+    def infer_planes(
+        self, frames: Sequence[PlanarFrame], wanted: Wanted = EVERYTHING
+    ) -> Outputs:
         """Run the graph on frames as they came; scaling and colour are the GPU's work.
 
         A frame's memory is pinned when it is first seen, so it must stay mapped until the backend
@@ -112,7 +121,7 @@ class TensorRtBackend:
 
         Args:
             frames: At least one; read until this returns.
-            score_min: Rows that score less hold zeros.
+            wanted: Rows that score less than it says hold zeros.
 
         Raises:
             BackendError: The backend is closed, or its input is no RGB picture.
@@ -126,7 +135,7 @@ class TensorRtBackend:
         def start(lane: Lane, chunk: Sequence[tuple[PlanarFrame, DeviceFrame]]) -> None:
             lane.start_planes(chunk, kernel, self._fit)
 
-        return self._run(list(zip(frames, placed, strict=True)), start, score_min)
+        return self._run(list(zip(frames, placed, strict=True)), start, wanted)
 
     def infer_crops(
         self, frames: Sequence[DeviceFrame], extents_xyxy_src: Sequence[NDArray[np.int32]]
@@ -148,7 +157,7 @@ class TensorRtBackend:
             for frame, extents in zip(frames, extents_xyxy_src, strict=True)
             for edges in extents
         ]
-        return self._run(crops, start, 0.0)
+        return self._run(crops, start, EVERYTHING)
 
     def close(self) -> None:
         """See `engines.backends.base.Backend.close`."""
@@ -166,18 +175,18 @@ class TensorRtBackend:
         self._network.close()
         device.close()
 
-    def _run(self, frames: Any, start: Callable[[Lane, Any], None], score_min: float) -> Outputs:
+    def _run(self, frames: Any, start: Callable[[Lane, Any], None], wanted: Wanted) -> Outputs:
         """Send chunks through the lanes by turns, each lane's next as soon as it is free."""
         free, busy = deque(self._lanes), deque[Lane]()
         parts = []
         for first in range(0, len(frames), self._chunk):
             if not free:
                 free.append(busy.popleft())
-                parts.append(free[0].finish(score_min))
+                parts.append(free[0].finish(wanted.score_min))
             lane = free.popleft()
             start(lane, frames[first : first + self._chunk])
             busy.append(lane)
-        parts.extend(lane.finish(score_min) for lane in busy)
+        parts.extend(lane.finish(wanted.score_min) for lane in busy)
         if len(parts) == 1:
             return parts[0]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

@@ -21,6 +21,11 @@ MAX_CROPS = 64
 """Boxes that are masked at once, unless another number is asked for."""
 
 
+def sure_crops(max_crops: int, frame_count: int) -> int:
+    """Return how many small boxes of each frame are masked anew whatever the others hold."""
+    return max_crops // frame_count
+
+
 class CropMasker:
     """The network that looks into boxes.
 
@@ -84,14 +89,15 @@ class CropMasker:
             masked: The instances of each frame.
             pictures: As `mask` takes them.
             sizes_px: As `mask` takes them.
-            max_crops: Boxes of all frames together; of more the least likely keep their masks.
+            max_crops: Boxes of all frames together; of more the least likely keep their masks, but
+                for the best `sure_crops` of a frame.
             share_max: Boxes that cover more than this share of their frame keep their masks.
         """
         small = [
             _areas(found.boxes_xyxy_src) <= share_max * width * height
             for found, (width, height) in zip(masked, sizes_px, strict=True)
         ]
-        rows = _likeliest(masked, small, max_crops)
+        rows = _likeliest(masked, small, max_crops, sure_crops(max_crops, len(masked)))
         parts = [found.select(taken) for found, taken in zip(masked, rows, strict=True)]
         filled = self._filled(parts, pictures, sizes_px)
         return [
@@ -151,12 +157,19 @@ def _areas(boxes_xyxy_src: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _likeliest(
-    boxed: Sequence[Instances], asked: Sequence[NDArray[np.bool_]], count_max: int
+    boxed: Sequence[Instances],
+    asked: Sequence[NDArray[np.bool_]],
+    count_max: int,
+    sure_count: int = 0,
 ) -> list[NDArray[np.bool_]]:
-    """Return which of a batch's boxes that are ``asked`` for are among the likeliest so many."""
+    """Return which of a batch's boxes that are ``asked`` for are among the likeliest so many.
+
+    The first ``sure_count`` of a frame, which come by falling score, go before all others.
+    """
     scores = np.concatenate([found.scores for found in boxed])
     is_taken = np.concatenate(asked)
-    order = np.argsort(-np.where(is_taken, scores, -1.0), kind="stable")
+    is_sure = np.concatenate([np.cumsum(rows) <= sure_count for rows in asked])
+    order = np.argsort(-np.where(is_taken, scores + is_sure, -1.0), kind="stable")
     is_taken[order[count_max:]] = False
     return np.split(is_taken, np.cumsum([len(found) for found in boxed])[:-1])
 

@@ -1,0 +1,123 @@
+"""A graph rewritten so that it makes masks only for frames in which somebody looks at one.
+
+Prototypes and coefficients are a quarter of a YOLACT's work, the mask branch is more of a Mask
+R-CNN's, and most frames of a camera show nobody. So what only masks are made of moves into a branch
+(an If), which is taken where a row counts, by boxes and scores that are known before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import Any
+
+import numpy as np
+import openvino
+from numpy.typing import NDArray
+from openvino import opset15 as ops
+
+from engines.backends.base import Wanted
+
+_TOLD = "wanted"
+"""Name of the input that says what is wanted."""
+_FIRST = frozenset({"boxes", "scores", "class_ids"})
+_DECIDING = frozenset({"boxes", "scores"})
+_LOOSE = 0.9
+"""Limits are taken so much lower: bfloat16 may round a score or a box down, never so far."""
+
+
+def mask_if_wanted(graph: Any) -> bool:
+    """Rewrite ``graph`` in place, and give it a second input, for `told`.
+
+    Args:
+        graph: Of a static batch size.
+
+    Returns:
+        Whether it was: it gives boxes and scores, and something besides that they do without.
+    """
+    results = {name: result for result in graph.get_results() for name in _names(result)}
+    if not _DECIDING <= results.keys():
+        return False
+    before = set(_above(result for name, result in results.items() if name in _FIRST))
+    late = [result for result in graph.get_results() if not _names(result) & _FIRST]
+    late = [result for result in late if result.input_value(0).get_node().get_name() not in before]
+    if not late:
+        return False
+    wanted = ops.parameter([3], np.float32, _TOLD)
+    wanted.output(0).set_names({_TOLD})
+    condition = _condition(*(results[name].input_value(0) for name in ("scores", "boxes")), wanted)
+    branch = ops.if_op(condition.output(0))
+    taken, passed = _bodies(late, before, branch)
+    for result, its, zero in zip(late, taken, passed, strict=True):
+        made = branch.set_output(its, zero)
+        names = result.input_value(0).get_names()
+        its.input_value(0).set_names(set())
+        made.set_names(names)
+        result.input(0).replace_source_output(made)
+    graph.add_parameters([wanted])
+    graph.validate_nodes_and_infer_types()
+    return True
+
+
+def told(wanted: Wanted) -> NDArray[np.float32]:
+    """Return what the second input takes."""
+    limits = (_LOOSE * wanted.score_min, _LOOSE * wanted.mask_area_min, wanted.small_count_max)
+    return np.array(limits, np.float32)
+
+
+def _condition(scores: Any, boxes: Any, wanted: Any) -> Any:
+    """Return whether any frame has a row that counts and is large, or more rows than are small."""
+    score_min, area_min, count_max = ops.split(wanted, np.int64(0), 3).outputs()
+    counts = ops.greater_equal(scores, score_min)  # (B, K)
+    edges = ops.split(boxes, np.int64(2), 4).outputs()  # four of (B, K, 1)
+    sides = (ops.subtract(edges[2], edges[0]), ops.subtract(edges[3], edges[1]))
+    areas = ops.squeeze(ops.multiply(*sides), np.array([2]))
+    large = ops.logical_and(counts, ops.greater_equal(areas, area_min))
+    has_large = ops.reduce_logical_or(large, np.array([0, 1]), False)
+    number = ops.reduce_sum(ops.convert(counts, np.float32), np.array([1]), False)
+    has_many = ops.reduce_logical_or(ops.greater(number, count_max), np.array([0]), False)
+    return ops.logical_or(has_large, has_many)
+
+
+def _bodies(late: list[Any], before: Collection[str], branch: Any) -> tuple[list[Any], list[Any]]:
+    """Move what ``late`` outputs are made of into a branch; return its results, taken or not."""
+    parameters: dict[tuple[str, int], Any] = {}
+    for node in _above(late, without=before).values():
+        for port in node.inputs():
+            source = port.get_source_output()
+            maker = source.get_node()
+            if maker.get_name() not in before:
+                continue
+            if maker.get_type_name() == "Constant":  # as a parameter it would be constant no more
+                port.replace_source_output(ops.constant(np.array(maker.data)).output(0))
+                continue
+            key = maker.get_name(), source.get_index()
+            if key not in parameters:
+                shape, kind = source.get_partial_shape(), source.get_element_type()
+                parameters[key] = (source, ops.parameter(shape, kind))
+            port.replace_source_output(parameters[key][1].output(0))
+    taken = [ops.result(result.input_value(0)) for result in late]
+    zeros = [np.zeros(list(one.shape), one.get_element_type().to_dtype()) for one in taken]
+    passed = [ops.result(ops.constant(zero).output(0)) for zero in zeros]
+    inside = [parameter for _, parameter in parameters.values()]
+    branch.set_then_body(openvino.Model(taken, inside, "masks"))
+    branch.set_else_body(openvino.Model(passed, [], "no masks"))
+    for source, parameter in parameters.values():
+        branch.set_input(source, parameter, None)
+    return taken, passed
+
+
+def _names(result: Any) -> frozenset[str]:
+    return frozenset(result.input_value(0).get_names())
+
+
+def _above(nodes: Iterable[Any], without: Collection[str] = ()) -> dict[str, Any]:
+    """Return nodes and all that they are made of by name, but for some."""
+    found: dict[str, Any] = {}
+    waiting = list(nodes)
+    while waiting:
+        node = waiting.pop()
+        if node.get_name() in found or node.get_name() in without:
+            continue
+        found[node.get_name()] = node
+        waiting += [port.get_node() for port in node.input_values()]
+    return found
