@@ -17,8 +17,8 @@ from engines.yolo_fcn.crops import Picture, crop_extents
 Pictures = Sequence[Picture] | Sequence[DeviceFrame]
 """The frames of a batch at their full resolution; on a device, or not."""
 
-MAX_CROPS = 64
-"""Boxes that are masked at once, unless another number is asked for."""
+MAX_CROPS = 128
+"""Boxes that are masked at once, unless another number is asked for: eight frames full of them."""
 
 
 def sure_crops(max_crops: int, frame_count: int) -> int:
