@@ -119,9 +119,7 @@ class PlanesBackend(Backend, Protocol):
 
     takes_planes: bool
 
-    def infer_planes(
-        self, frames: Sequence[PlanarFrame], wanted: Wanted = EVERYTHING
-    ) -> Outputs:
+    def infer_planes(self, frames: Sequence[PlanarFrame], wanted: Wanted = EVERYTHING) -> Outputs:
         """Run the graph on a batch of frames, and wait for it.
 
         Args:

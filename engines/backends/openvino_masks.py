@@ -35,7 +35,7 @@ def mask_if_wanted(graph: Any) -> bool:
         Whether it was: it gives boxes and scores, and something besides that they do without.
     """
     results = {name: result for result in graph.get_results() for name in _names(result)}
-    if not _DECIDING <= results.keys():
+    if not results.keys() >= _DECIDING:
         return False
     before = set(_above(result for name, result in results.items() if name in _FIRST))
     late = [result for result in graph.get_results() if not _names(result) & _FIRST]
@@ -44,7 +44,8 @@ def mask_if_wanted(graph: Any) -> bool:
         return False
     wanted = ops.parameter([3], np.float32, _TOLD)
     wanted.output(0).set_names({_TOLD})
-    condition = _condition(*(results[name].input_value(0) for name in ("scores", "boxes")), wanted)
+    scores, boxes = (results[name].input_value(0) for name in ("scores", "boxes"))
+    condition = _condition(scores, boxes, wanted)
     branch = ops.if_op(condition.output(0))
     taken, passed = _bodies(late, before, branch)
     for result, its, zero in zip(late, taken, passed, strict=True):

@@ -111,9 +111,7 @@ class TensorRtBackend:
             frames = to_planes(frames, self._network.input.dtype)
         return self._run(frames, Lane.start_frames, wanted)
 
-    def infer_planes(
-        self, frames: Sequence[PlanarFrame], wanted: Wanted = EVERYTHING
-    ) -> Outputs:
+    def infer_planes(self, frames: Sequence[PlanarFrame], wanted: Wanted = EVERYTHING) -> Outputs:
         """Run the graph on frames as they came; scaling and colour are the GPU's work.
 
         A frame's memory is pinned when it is first seen, so it must stay mapped until the backend

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engines.backends.base import BackendOptions
+from engines.backends.base import BackendOptions, Wanted
 from engines.backends.registry import open_backend
 from engines.backends.torch_backend import TorchBackend
 from engines.errors import BackendError
@@ -159,6 +159,22 @@ def test_the_same_frames_give_the_same_outputs_and_are_not_changed(case):
     for name, array in first.items():
         np.testing.assert_array_equal(array, second[name], err_msg=name)
     np.testing.assert_array_equal(frames, before)
+
+
+def test_what_is_wanted_is_what_it_is_when_everything_is(case):
+    backend, subject = case
+    frames = pictures(subject, 3)
+    everything = copied(backend.infer(frames))
+    if "scores" not in everything:
+        wanted, is_wanted = Wanted(score_min=0.5), np.ones((3, 1), bool)
+    else:
+        score_min = float(np.median(everything["scores"][:, 0]))  # one frame has no such row
+        wanted, is_wanted = Wanted(score_min=score_min), everything["scores"] >= score_min
+    found = backend.infer(frames, wanted)
+    for index in np.flatnonzero(is_wanted.any(axis=1)):
+        for name, array in everything.items():
+            rows = is_wanted[index] if len(array[index]) == is_wanted.shape[1] else ...
+            np.testing.assert_array_equal(found[name][index][rows], array[index][rows])
 
 
 def test_what_is_no_batch_of_frames_is_refused(case):

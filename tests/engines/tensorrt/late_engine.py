@@ -3,7 +3,7 @@
 import onnxruntime
 
 from engines import read_manifest, resolve_engine
-from engines.backends.base import BackendOptions
+from engines.backends.base import EVERYTHING, BackendOptions
 from engines.engine import Engine
 from engines.tensorrt.backend import TensorRtBackend
 from tests.engines.tensorrt.fake_device import FakeDevice, FakeNetwork
@@ -15,9 +15,9 @@ OPENER = f"{__name__}:open_late"
 class PlanesOnly(TensorRtBackend):
     """Takes ready inputs for warming up alone."""
 
-    def infer(self, frames):
+    def infer(self, frames, wanted=EVERYTHING):
         assert not frames.any(), "the line scaled frames for a backend that takes planes"
-        return super().infer(frames)
+        return super().infer(frames, wanted)
 
 
 def open_late(name: str, *, batch: int | None = None, **_others: object) -> Engine:

@@ -8,7 +8,7 @@ import onnxruntime
 import pytest
 
 from engines import read_manifest, resolve_engine
-from engines.backends.base import BackendOptions
+from engines.backends.base import BackendOptions, Wanted
 from engines.engine import Engine
 from engines.errors import BackendError
 from engines.layer_differences import synthetic_frames
@@ -144,7 +144,7 @@ def test_only_rows_that_score_are_fetched():
     frames = frames_of(3)
     frames[1] = 0  # sees nothing
     frames[2] = 255  # scores 1, 0.5 and 0.25
-    outputs = backend.infer_planes(whole_planes(frames), score_min=0.4)
+    outputs = backend.infer_planes(whole_planes(frames), Wanted(score_min=0.4))
     # Scores of all, then one row of the first frame and two of the last, and their prototypes.
     sizes = [what[1] for what, _ in device.calls if what[0] == "download"]
     prototypes = 4 * 4 * 2 * 4

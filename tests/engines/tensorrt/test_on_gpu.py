@@ -7,7 +7,7 @@ import onnxruntime
 import pytest
 
 from engines import open_engine
-from engines.backends.base import BackendOptions
+from engines.backends.base import BackendOptions, Wanted
 from engines.errors import BackendError, UnavailableError
 from engines.layer_differences import synthetic_frames
 from engines.planar_frame import DeviceFrame, PlanarFrame
@@ -129,7 +129,7 @@ def test_an_engine_of_two_stages_masks_what_lies_on_the_gpu(flavor, tmp_path, mo
     sizes = [(WIDTH, HEIGHT)] * len(frames)
     with open_engine("person-yolo-fcn", backend=flavor) as engine:
         ours = engine.detect(frames, sizes, score_min=1e-4, pictures=pictures)
-        outputs = engine.infer(frames, 1e-4)
+        outputs = engine.infer(frames, Wanted(score_min=1e-4))
         theirs = engine.assemble(outputs, sizes, score_min=1e-4, pictures=pictures)
     for on_gpu, on_host in zip(ours, theirs, strict=True):
         assert len(on_gpu) == len(on_host) > 0

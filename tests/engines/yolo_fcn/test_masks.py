@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from engines.assemble import Selection
+from engines.backends.base import EVERYTHING
 from engines.boxes import assemble
 from engines.fit import make_fit
 from engines.instances import Instances, to_rle
@@ -28,7 +29,7 @@ class Recorder:
         self.batches = []
         self._rows = np.zeros((64, SIDE_PX, SIDE_PX), np.float32)
 
-    def infer(self, frames):
+    def infer(self, frames, wanted=EVERYTHING):
         self.batches.append(len(frames))
         np.divide(frames[..., 0], 255.0, out=self._rows[: len(frames)])
         return {"masks": self._rows[: len(frames)]}
@@ -203,6 +204,17 @@ def test_boxes_beyond_the_limit_keep_their_own_masks_and_none_is_left_out():
     shapes = [[patch.shape[0] for patch in instances.patches] for instances in found]
     assert shapes == [[8, 2], [8, 2], []]
     assert (batches, left_out) == ([2], 0)
+
+
+def test_each_frame_s_best_are_masked_whatever_the_others_hold():
+    frames = [
+        with_own_masks([[0, 0, 4, 4]] * 3, [0.9, 0.8, 0.7]),
+        with_own_masks([[0, 0, 40, 30], [0, 0, 4, 4], [4, 0, 8, 4]], [0.5, 0.4, 0.3]),
+    ]
+    found, batches, _ = refined(frames, max_crops=3)  # one each, and then the likeliest
+    shapes = [[patch.shape[0] for patch in instances.patches] for instances in found]
+    assert shapes == [[8, 8, 2], [2, 8, 2]]
+    assert batches == [3]
 
 
 def test_frames_without_small_boxes_need_no_second_network():
