@@ -117,7 +117,9 @@ class Engine:
                 keep the first graph's masks (but those that are among their frame's best B-th part
                 of so many), or where it gives none are left out, and counted in `left_out_count`.
         """
-        outputs = self.infer(frames, self._wanted(sizes_px, score_min, max_crops))
+        outputs = self.infer(
+            frames, self.wanted(sizes_px, score_min=score_min, max_crops=max_crops)
+        )
         return self.assemble(
             outputs,
             sizes_px,
@@ -147,10 +149,14 @@ class Engine:
             for frame, size_px in zip(frames, sizes_px, strict=False)
         ]
 
-    def _wanted(
-        self, sizes_px: Sequence[tuple[int, int]], score_min: float | None, max_crops: int
+    def wanted(
+        self,
+        sizes_px: Sequence[tuple[int, int]],
+        *,
+        score_min: float | None = None,
+        max_crops: int = MAX_CROPS,
     ) -> Wanted:
-        """Return what `detect` looks at of the first graph's outputs."""
+        """Return what `detect`, which takes the same, looks at of the first graph's outputs."""
         score_min, share_max = self._score_min(score_min), self.manifest.crop_share_max
         if self._masker is None or share_max is None or not sizes_px:
             return Wanted(score_min=score_min)

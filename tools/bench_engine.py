@@ -114,7 +114,7 @@ def measure_engine(
         rounds: That each is measured in.
         frame_count: Frames of the clip that go through the line.
     """
-    info, frames = _decoded(clip)
+    info, frames = decoded(clip)
     samples = {batch: _Samples() for batch in batches}
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="maskstream-bench-")))
@@ -175,10 +175,11 @@ def _measure_batch(
             planes, row, color_range=info.color_range, color_matrix=info.color_matrix, fit=fit
         )
     samples.pre_ms.append(clock.lap_ms() / batch)
-    outputs = engine.infer(inputs)
+    sizes_px = [(info.width, info.height)] * batch
+    outputs = engine.infer(inputs, engine.wanted(sizes_px))
     samples.model_ms.append(clock.lap_ms())
     pictures = [PlanesPicture(planes, info.color_range, info.color_matrix) for planes in part]
-    engine.assemble(outputs, [(info.width, info.height)] * batch, pictures=pictures)
+    engine.assemble(outputs, sizes_px, pictures=pictures)
     samples.post_ms.append(clock.lap_ms() / batch)
 
 
@@ -215,7 +216,7 @@ def _measure_line(
     samples.line_latency_ms.append(figures.latency_ms.p50)
 
 
-def _decoded(clip: Path) -> tuple[SourceInfo, list[Planes]]:
+def decoded(clip: Path) -> tuple[SourceInfo, list[Planes]]:
     """Return the clip's first frames, held in memory."""
     frames: list[Planes] = []
     with closing(open_source(str(clip), threads=1)) as source:

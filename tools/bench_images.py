@@ -131,7 +131,7 @@ class _Work:
         frames = np.stack(inputs)
         sizes = [(bgr.shape[1], bgr.shape[0]) for bgr in pictures]
         with self._clock("model", len(pictures)):
-            outputs = self._engine.infer(frames)
+            outputs = self._engine.infer(frames, self._engine.wanted(sizes))
         with self._clock("assemble", len(pictures)):
             return self._engine.assemble(outputs, sizes, pictures=whole)
 

@@ -45,6 +45,7 @@ from tools.bench_tables import (
     telemetry_table,
 )
 from tools.bench_telemetry import measure_telemetry
+from tools.bench_wanted import measure_wanted, wanted_table
 from tools.demo_clip import fetch_demo_clip
 from tools.engine_choice import EngineChoice
 from tools.extras import needs_training_parts
@@ -175,6 +176,13 @@ def _backends(job: Job) -> Any:
     return [{**asdict(row), "ratio": row.ratio} for row in rows]
 
 
+def _wanted(job: Job) -> Any:
+    with open_any(job.engine, backend=job.backend, threads=available_cores()) as engine:
+        figures = measure_wanted(engine, job.clips[0], repeats=5 * job.rounds)
+    job.console.print(wanted_table(figures))
+    return {**asdict(figures), "shares": figures.shares}
+
+
 def _crops(job: Job) -> Any:
     with needs_training_parts("bench --only crops"):
         import matplotlib  # noqa: F401 - to fail before minutes of measuring, not after
@@ -262,6 +270,7 @@ PARTS: dict[str, Callable[[Job], Any]] = {
     "images": _images,
     "peers": _peers,
     "backends": _backends,
+    "wanted": _wanted,
     "crops": _crops,
     "handover": _handover,
     "overlay": _overlay,
@@ -278,4 +287,4 @@ PARTS: dict[str, Callable[[Job], Any]] = {
 """By name; each returns what goes into the document."""
 USUAL = ("line", "handover", "overlay", "scaling", "telemetry")
 """Measured where none is named."""
-NEED_CLIPS = frozenset({KEY, "line", "telemetry"})
+NEED_CLIPS = frozenset({KEY, "line", "telemetry", "wanted"})
