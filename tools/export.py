@@ -16,6 +16,7 @@ from tools.engine_file import (
     read_metrics,
 )
 from tools.extras import needs_training_parts
+from tools.run_card import read_run_card
 
 
 def export(
@@ -80,6 +81,8 @@ def export(
         facts["source"] = source
     if mask_scores:
         facts["has_mask_scores"] = True
+    if run.is_dir():
+        read_run_card(run)  # what is no run is told before PyTorch is loaded
     with needs_training_parts("export"):
         from tools.engine_parts import export_network, export_pair, export_raw
     # Ten seconds and more; where the output is no terminal this shows nothing.

@@ -10,11 +10,12 @@ from tools.extras import needs_training_parts
 from tools.model_options import given_on_command_line, with_options_of
 from tools.run_card import CHECKPOINT_NAME, check_run_folder, read_run_card
 from tools.train_options import TrainSettings, check_heeded, make_train_options
-from tools.training_data import TrainingFiles, find_files
+from tools.training_data import TrainingFiles, check_there, find_files
 
 if TYPE_CHECKING:
     from tools.training_start import Request
 
+_WEIGHTS_SUFFIXES = (".pth", ".pt", ".onnx")
 _AUTOSCALED = ("learning_rate", "iterations", "lr_steps")
 AnnotationsArgument = Annotated[
     list[Path] | None,
@@ -63,6 +64,13 @@ def train(
     check_run_folder(output, is_resumed=settings.is_resumed)
     if settings.start_iteration and settings.weights is None:
         raise ConfigError("--start-iter: there are no --weights to begin with; name them.")
+    # What can be told at once is not to wait for PyTorch, which takes seconds to load.
+    named = (settings.data, settings.validation, settings.test, settings.backbone)
+    check_there(*(annotations or []), *named)
+    if settings.weights is not None and settings.weights.suffix in _WEIGHTS_SUFFIXES:
+        check_there(settings.weights)  # and no engine's name
+    if not settings.is_resumed:
+        make_train_options(settings)
     with needs_training_parts("train"):
         from tools.training_run import run_training
         from train.options import autoscaled

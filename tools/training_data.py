@@ -53,5 +53,16 @@ def find_files(
     )
 
 
+def check_there(*paths: Path | None) -> None:
+    """Check that the paths that are given lead somewhere.
+
+    Raises:
+        ConfigError: One does not.
+    """
+    for path in paths:
+        if path is not None and not path.exists():
+            raise ConfigError(f"{path}: no such file or folder.")
+
+
 def _if_there(path: Path) -> Path | None:
     return path if path.is_file() else None

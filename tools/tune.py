@@ -18,7 +18,7 @@ from tools.train_options import (
     check_heeded,
     make_train_options,
 )
-from tools.training_data import TrainingFiles
+from tools.training_data import TrainingFiles, check_there
 
 if TYPE_CHECKING:
     from tools.training_sets import TrainingSets
@@ -87,6 +87,7 @@ def tune(
     Ctrl-C ends the search; the same command goes on with it.
     """
     settings = TuneSettings.model_construct(**options)
+    check_there(*annotations, val)
     with needs_training_parts("tune"):
         from tools.training_sets import read_sets
         from train.recipes import get_recipe

@@ -113,6 +113,7 @@ def test_onnx_equals_torch(name, tmp_path):
         )
 
 
+@pytest.mark.slow
 def test_the_tail_with_mask_scores_equals_torch(tmp_path):
     config = small(WITH_TAIL)
     detector = lively_detector(config)

@@ -196,7 +196,7 @@ def test_every_fault_of_the_data_is_named(maskstream, shapes, tmp_path):
         (["--start-iter", -1], "--start-iter: there are no --weights to begin with"),
         (["--lr-steps", "5,x"], "--lr-steps: '5,x' was given; whole numbers are needed"),
         (["--batch", 16, "--accumulate", 3], "--batch: 16 cannot be taken in 3 equal parts"),
-        (["--weights", "absent.pth"], "absent.pth: cannot be read as a checkpoint"),
+        (["--weights", "absent.pth"], "absent.pth: no such file"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused(
