@@ -111,7 +111,8 @@ class Outlets:
     def _open_server(
         self, address: str, options: OutletOptions, tell: Callable[[Event], None]
     ) -> None:
-        from stream.http_status import StatusServer, parse_address, read_token
+        from stream.http_address import parse_address, read_token
+        from stream.http_status import StatusServer
 
         token = None if options.token_file is None else read_token(options.token_file)
         server = StatusServer(

@@ -100,7 +100,7 @@ def _pages(plan: Plan, resources: ExitStack, tell: Callable[[str], None]) -> Ite
         by_address.setdefault(text.partition("://")[2].rstrip("/"), []).append(source_id)
     for number, (address, source_ids) in enumerate(by_address.items()):
         from stream import web_page
-        from stream.http_status import parse_address
+        from stream.http_address import parse_address
 
         names = {source_id: plan.names[source_id] for source_id in source_ids}
         page = web_page.open_page(

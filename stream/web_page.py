@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from stream.errors import ConfigError
-from stream.http_status import HttpAddress, listen
+from stream.http_address import HttpAddress, listen
 from stream.publish import is_loopback
 from stream.slot import Slot
 from stream.stages import Stage

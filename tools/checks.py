@@ -10,7 +10,7 @@ from typing import Literal
 from stream.delivery import Delivery, parse_delivery, parse_results
 from stream.errors import ConfigError, OutputError, StreamError
 from stream.hls import check_hls
-from stream.http_status import parse_address
+from stream.http_address import parse_address
 from stream.options import RunOptions
 from stream.output import check_output
 from stream.publish import parse_endpoint

@@ -4,6 +4,8 @@ A user's mistake ends in one line on standard error and an exit code, never in a
 """
 
 import sys
+from collections.abc import Iterable, Mapping
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
@@ -13,26 +15,6 @@ import typer
 from engines.errors import EngineError
 from stream.errors import StreamError
 from stream.redact import hide_from_process_list, scrubbed, shown
-from tools import (
-    bench,
-    build,
-    devices,
-    doctor,
-    engines_list,
-    evaluate,
-    export,
-    images,
-    import_weights,
-    parity,
-    quantize,
-    run,
-    top,
-    train_engine,
-    tune,
-    web_demo,
-)
-from tools.config import config_app
-from tools.data import data_app
 from tools.extras import with_install_command
 from train.errors import TrainError
 
@@ -46,40 +28,32 @@ _IN_OUR_WORDS = {
 }  # fmt: skip
 """What typer says -> what we say."""
 
-app = typer.Typer(
-    name="maskstream",
-    help="Instance segmentation on video: every frame comes out with its objects masked.",
-    add_completion=False,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    context_settings={
-        "help_option_names": ["-h", "--help"],
-        # YOLACT's commands write --batch_size, and so do many fingers.
-        "token_normalize_func": lambda name: name.replace("_", "-"),
-    },
-)
-app.command("run")(run.run)
-app.add_typer(config_app, name="config")
-app.command("top")(top.top)
-app.command("doctor")(doctor.doctor)
-app.add_typer(engines_list.app, name="engines")
-app.command("devices")(devices.devices)
-app.command("images")(images.images)
-app.add_typer(data_app, name="data")
-app.command("train")(train_engine.train)
-app.command("tune")(tune.tune)
-app.command("eval")(evaluate.evaluate)
-app.command("export")(export.export)
-app.command("build")(build.build)
-app.command("import")(import_weights.import_weights)
-app.command("quantize")(quantize.quantize)
-app.command("parity")(parity.parity)
-app.command("bench")(bench.bench)
-app.command("web-demo")(web_demo.web_demo)
-_COMMAND_NAMES = [
-    *(command.name for command in app.registered_commands),
-    *(group.name for group in app.registered_groups),
-]
+_COMMANDS: Mapping[str, tuple[str, str]] = {
+    "run": ("tools.run", "run"),
+    "config": ("tools.config", "config_app"),
+    "top": ("tools.top", "top"),
+    "doctor": ("tools.doctor", "doctor"),
+    "engines": ("tools.engines_list", "app"),
+    "devices": ("tools.devices", "devices"),
+    "images": ("tools.images", "images"),
+    "data": ("tools.data", "data_app"),
+    "train": ("tools.train_engine", "train"),
+    "tune": ("tools.tune", "tune"),
+    "eval": ("tools.evaluate", "evaluate"),
+    "export": ("tools.export", "export"),
+    "build": ("tools.build", "build"),
+    "import": ("tools.import_weights", "import_weights"),
+    "quantize": ("tools.quantize", "quantize"),
+    "parity": ("tools.parity", "parity"),
+    "bench": ("tools.bench", "bench"),
+    "web-demo": ("tools.web_demo", "web_demo"),
+}
+"""Module and what in it is the command, by name, in the order of the help."""
+
+
+def _normalized(name: str) -> str:
+    """Return a name as we write it; YOLACT's commands say --batch_size, and so do many fingers."""
+    return name.replace("_", "-")
 
 
 def _show_version(is_wanted: bool) -> None:
@@ -88,7 +62,6 @@ def _show_version(is_wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _common(
     _version: Annotated[
         bool,
@@ -98,6 +71,38 @@ def _common(
     ] = False,
 ) -> None:
     """Options that stand before the subcommand."""
+
+
+def _app(names: Iterable[str]) -> typer.Typer:
+    """Return the command line with these commands."""
+    app = typer.Typer(
+        name="maskstream",
+        help="Instance segmentation on video: every frame comes out with its objects masked.",
+        add_completion=False,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        context_settings={
+            "help_option_names": ["-h", "--help"],
+            "token_normalize_func": _normalized,
+        },
+    )
+    app.callback()(_common)
+    for name in names:
+        module, attribute = _COMMANDS[name]
+        command = getattr(import_module(module), attribute)
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name)
+        else:
+            app.command(name)(command)
+    return app
+
+
+def _needed(arguments: list[str]) -> Iterable[str]:
+    """Return the commands that a command line may mean: loading all of them takes a second."""
+    first = _normalized(arguments[0]) if arguments else ""
+    if first in _COMMANDS:
+        return (first,)
+    return () if first == "--version" else _COMMANDS
 
 
 def main() -> None:
@@ -113,6 +118,7 @@ def run_command_line(arguments: list[str]) -> int:
         arguments: Without the program's name.
     """
     try:
+        app = _app(_needed(arguments))
         return app(arguments, prog_name="maskstream", standalone_mode=False) or 0
     except typer.TyperException as exc:
         if exc.format_message():  # empty where the help was shown for want of a command
@@ -134,7 +140,7 @@ def _usage_line(exc: typer.TyperException, arguments: list[str]) -> str:
     """Return what is wrong with a command line, and where its options are listed, in one line."""
     context = getattr(exc, "ctx", None)
     # An option without its value does not say which command it stands in.
-    named = [name for name in arguments[:1] if context is None and name in _COMMAND_NAMES]
+    named = [name for name in arguments[:1] if context is None and name in _COMMANDS]
     command = context.command_path if context is not None else " ".join(["maskstream", *named])
     message = scrubbed(exc.format_message())
     for theirs, ours in _IN_OUR_WORDS.items():

@@ -7,7 +7,7 @@ from engines.backends.registry import check_device
 from engines.manifest import Manifest
 from stream.delivery import parse_delivery
 from stream.errors import ConfigError
-from stream.http_status import parse_address, read_token
+from stream.http_address import parse_address, read_token
 from stream.options import RunOptions
 from stream.outlets import OutletOptions
 from stream.publish import parse_endpoint

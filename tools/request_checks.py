@@ -7,7 +7,7 @@ from stream.amounts import parse_bytes, parse_duration_s
 from stream.chaos import parse_chaos
 from stream.delivery import parse_delivery
 from stream.errors import ConfigError, OutputError
-from stream.http_status import parse_address
+from stream.http_address import parse_address
 from stream.live_open import LiveOptions
 from stream.options import (
     CodecOptions,

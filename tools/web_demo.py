@@ -13,7 +13,7 @@ import typer
 from engines import resolve_engine
 from engines.zoo import list_engines
 from stream.errors import ConfigError
-from stream.http_status import parse_address
+from stream.http_address import parse_address
 from tools.extras import install_command
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")

@@ -14,8 +14,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from stream.errors import ConfigError
+from stream.http_address import HttpAddress, parse_address, read_token
 from stream.http_server import CONNECTIONS_MAX
-from stream.http_status import HttpAddress, StatusServer, parse_address, read_token
+from stream.http_status import StatusServer
 from stream.status import build_status
 from tests.stream.snapshots import make_snapshot
 

@@ -15,8 +15,8 @@ import pytest
 from PIL import Image
 
 from stream.errors import ConfigError
+from stream.http_address import HttpAddress
 from stream.http_server import CONNECTIONS_MAX
-from stream.http_status import HttpAddress
 from stream.stamp import read_stamp
 from stream.web_page import open_page, run
 from stream.web_viewers import STREAMS_MAX

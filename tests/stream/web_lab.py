@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from stream.histogram import BOUNDS_S
-from stream.http_status import HttpAddress
+from stream.http_address import HttpAddress
 from stream.outcome import (
     Durations,
     FrameTally,
