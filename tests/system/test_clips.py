@@ -40,7 +40,7 @@ def facts_of(path: Path, stream: int = 0) -> Facts:
 
 
 # Clip -> size of the upright picture with square pixels, by hand; None: as decoded.
-LONG = ("05_default_juggle.mp4", "one-by-one-person-detection.mp4")
+LONG = ("05_default_juggle.mp4", "cockatoo.mp4", "one-by-one-person-detection.mp4")
 CLIPS = {
     "05_default_juggle.mp4": None,
     "SAR-2by3.mp4": (426, 360),  # 640 * 2/3 = 426.67, even
