@@ -1,8 +1,8 @@
 """A graph rewritten so that it makes masks only for frames in which somebody looks at one.
 
-Prototypes and coefficients are a quarter of a YOLACT's work, the mask branch is more of a Mask
-R-CNN's, and most frames of a camera show nobody. So what only masks are made of moves into a branch
-(an If), which is taken where a row counts, by boxes and scores that are known before.
+A quarter of a YOLACT's or a light Mask R-CNN's work is for masks alone, and most frames of a camera
+show nobody. So what only masks are made of moves into a branch (an If), which is taken where a row
+counts, by boxes and scores that are known before.
 """
 
 from __future__ import annotations
