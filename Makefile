@@ -73,12 +73,12 @@ check: $(VENV)/.all
 # The system tests by themselves: windows, browsers and a dozen processes at a time. One that fails has
 # another try (tests/conftest.py), and the summary says that it had.
 test: $(VENV)/.all $(VENV)/.system check
-	$(BIN)/pytest -n $(JOBS) --dist loadfile -rR --ignore=tests/system
-	$(BIN)/pytest -n $(JOBS) --dist loadfile -rR tests/system
+	$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -rR --ignore=tests/system
+	$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -rR tests/system
 
 # What quicker tests show of one network, for the others; what they show of a part, of the whole.
 test-slow: $(VENV)/.all $(VENV)/.system
-	$(BIN)/pytest -n $(JOBS) --dist loadfile -rR -m 'slow and not gpu'
+	$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -rR -m 'slow and not gpu'
 
 bench: $(VENV)/.all
 	$(BIN)/maskstream bench

@@ -20,14 +20,39 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["XDG_CACHE_HOME"] = str(KEPT_DIR)
 
 
+TESTS_DIR = Path(__file__).resolve().parent
+REPOSITORY_DIR = TESTS_DIR.parent
+
+LONG_FILES = (
+    "tools/test_training.py",
+    "train/test_trainer.py",
+    "tools/test_run.py",
+    "engines/test_backend_contract.py",
+    "stream/test_restarts.py",
+    "engines/test_openvino_backend.py",
+    "train/test_mask_rcnn_recipe.py",
+    "stream/test_rtsp_server.py",
+    "tools/test_doctor.py",
+    "engines/test_shipped.py",
+    "system/test_clips.py",
+    "system/test_page.py",
+    "system/test_endurance.py",
+    "system/test_live.py",
+)
+"""Take longest of all, the longest first."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give what starts windows, browsers and servers a second try: a busy machine disturbs it."""
+    """Begin with the files that take longest, and let some tests try twice.
+
+    A long file that is begun last would keep one worker busy after the others have ended. What
+    starts windows, browsers and servers has a second try, as a busy machine disturbs it.
+    """
+    ranks = {TESTS_DIR / name: rank for rank, name in enumerate(LONG_FILES)}
+    items.sort(key=lambda item: ranks.get(item.path, len(ranks)))
     for item in items:
         if item.get_closest_marker("system") is not None:
             item.add_marker(pytest.mark.flaky(reruns=1))
-
-
-REPOSITORY_DIR = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,6 +98,9 @@ class _Build:
         try:
             self._plan = self._build(onnx_bytes)
         except Exception as exc:  # noqa: BLE001 - carried to the thread that waits
+            # Else the error's frames keep the builder until the garbage collector comes. That may
+            # be in the middle of a later builder's making, which holds a lock that its end takes.
+            traceback.clear_frames(exc.__traceback__)
             self._error = exc
 
     def plan(self) -> bytes:

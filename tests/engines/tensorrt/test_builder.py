@@ -1,7 +1,9 @@
 """Building with TensorRT for RTX, which needs no GPU; a graph that it refuses is a failure."""
 
+import gc
 import signal
 import threading
+import weakref
 
 import onnx
 import pytest
@@ -83,6 +85,26 @@ def test_a_gpu_that_cannot_be_built_for_ahead_is_told_with_those_that_can():
     data = resolve_engine("person-light").read_bytes()
     with pytest.raises(BackendError, match=r"builds ahead for sm75, .* not for 'sm90'"):
         build_plan(data, RTX, BuildSettings(batches=(1,), sm="sm90"), subject="person.onnx")
+
+
+def test_a_refused_build_leaves_no_builder_for_the_garbage_collector(monkeypatch):
+    """Collected while TensorRT makes another, it waited for ever for a lock of that one's maker."""
+    trt = RTX.load()
+    make, builders = trt.Builder, []
+
+    def made(logger):
+        builder = make(logger)
+        builders.append(weakref.ref(builder))
+        return builder
+
+    monkeypatch.setattr(trt, "Builder", made)
+    gc.disable()
+    try:
+        with pytest.raises(BackendError, match="refuses it"):
+            build_plan(b"no graph", RTX, BuildSettings(batches=(1,), sm="sm89"), subject="x.onnx")
+        assert [builder() for builder in builders] == [None]
+    finally:
+        gc.enable()
 
 
 def test_ctrl_c_ends_a_build():
