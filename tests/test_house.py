@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import LONG_FILES, TESTS_DIR
+
 FOLDERS = ("engines", "stream", "train", "tools")
 MAY_IMPORT = {
     "engines": {"engines"},
@@ -80,6 +82,10 @@ def test_loading_the_command_and_the_line_loads_no_torch(repository_dir):
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_files_of_tests_that_are_begun_first_are_there():
+    assert [name for name in LONG_FILES if not (TESTS_DIR / name).is_file()] == []
 
 
 def test_no_registry_host_stands_in_the_repository(repository_dir):
