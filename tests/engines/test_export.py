@@ -18,7 +18,7 @@ SIDES_PX = {True: 256, False: 96}
 """With mask scoring prototypes must have 63 cells at least, as its convolutions have no padding."""
 COUNT = 2
 SAME_GRAPH = ("yolact-im400", "yolact-im700")
-OFTEN = ("yolact-resnet50", "yolact-light")
+OFTEN = ("yolact-resnet50",)
 """A large and a light one; the exporter takes half a minute over some of the others."""
 WITH_TAIL = "yolact-plus-resnet50"
 """Compared as a whole, mask scores and all; the others up to the raw outputs, since the tail is the

@@ -94,10 +94,13 @@ def test_a_choice_is_kept_for_what_it_was_measured_for_alone(cache, changes):
     "damage",
     [
         "{",
-        '{"chosen": {"streams": 99, "whole": false, "precision": "fp32"}}',
+        pytest.param(
+            '{"chosen": {"streams": 99, "whole": false, "precision": "fp32"}}',
+            marks=pytest.mark.slow,
+        ),
         # As an earlier version kept it.
         '{"chosen": {"streams": 1, "whole": false, "precision": "fp32"}}',
-        '{"chosen": {"whole": false, "lanes": 2}}',
+        pytest.param('{"chosen": {"whole": false, "lanes": 2}}', marks=pytest.mark.slow),
     ],
 )
 def test_a_damaged_choice_is_measured_again(cache, damage):

@@ -26,6 +26,7 @@ def joined(run_folder, tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 def test_it_says_what_it_is_made_of(joined):
     manifest = read_manifest(joined)
     assert (manifest.family, manifest.class_names) == ("yolact", CLASS_NAMES)
@@ -36,6 +37,7 @@ def test_it_says_what_it_is_made_of(joined):
     onnx.checker.check_model(onnx.load(joined))
 
 
+@pytest.mark.slow
 def test_small_boxes_have_masks_of_the_second_and_large_ones_of_the_first(joined):
     """Every pixel is bright, so the second says of all that they belong to the object."""
     rgb = np.random.default_rng(0).integers(180, 256, (64, 64, 3), np.uint8)
@@ -56,6 +58,7 @@ def test_small_boxes_have_masks_of_the_second_and_large_ones_of_the_first(joined
             assert found.patches[row].shape == expected.patches[row].shape
 
 
+@pytest.mark.slow
 def test_an_engine_file_is_as_good_as_a_run(joined, tmp_path):
     run(tiny_engine_file(), "--crops", joined, "-o", tmp_path / "again.onnx", "--source", "both")
     manifest = read_manifest(tmp_path / "again.onnx")
@@ -66,6 +69,7 @@ def test_an_engine_file_is_as_good_as_a_run(joined, tmp_path):
         assert engine.crop_precision
 
 
+@pytest.mark.slow
 def test_what_cannot_be_joined_is_refused(joined, tmp_path):
     output = tmp_path / "x.onnx"
     with pytest.raises(ConfigError, match="is of yolact and of two stages already"):

@@ -74,4 +74,4 @@ CASES: Mapping[str, Callable[[], Path]] = {
 }
 """Plain YOLACT is the shipped engine, which has a test of its own."""
 VARIANTS = ("yolact with channel attention", "yolo-fcn", "yolo-fcn of the recipe", "yolact++")
-"""Of families that have a case already, or are built where they are compared with torch."""
+"""Of families that have a case already: of a pair, its masks are among the subjects."""

@@ -164,7 +164,8 @@ def pair_of(kind):
     return hand_made_detector(), fcn.eval()
 
 
-@pytest.mark.parametrize("kind", ["light", pytest.param("fcn8s", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["light", "fcn8s"])
 def test_both_graphs_say_in_every_runtime_what_torch_says_and_build_for_tensorrt(kind, tmp_path):
     detector, fcn = pair_of(kind)
     path = tmp_path / "x.onnx"
