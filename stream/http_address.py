@@ -6,16 +6,15 @@ Without the server's packages, so that a command line is checked before those ar
 from __future__ import annotations
 
 import ipaddress
-import os
 import socket
 import stat
 from dataclasses import dataclass
 from pathlib import Path
 
 from stream.errors import ConfigError
+from stream.listening import open_listener
 
 TOKEN_MIN_CHARACTERS = 16
-_BACKLOG = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +89,4 @@ def listen(address: HttpAddress, option: str) -> socket.socket:
     Raises:
         ConfigError: It cannot be had.
     """
-    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-    try:
-        return socket.create_server((address.host, address.port), family=family, backlog=_BACKLOG)
-    except OSError as exc:
-        raise ConfigError(
-            f"{option}: {address.shown} cannot be taken ({os.strerror(exc.errno or 0)}); "
-            "use another address or port."
-        ) from exc
+    return open_listener(address.host, address.port, subject=f"{option}: {address.shown}")

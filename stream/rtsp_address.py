@@ -7,12 +7,12 @@ Other machines may watch only with a user and a password, as in
 from __future__ import annotations
 
 import ipaddress
-import os
 import re
 import socket
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
+from stream import listening
 from stream.errors import ConfigError
 from stream.publish import is_loopback
 from stream.redact import resolve, shown
@@ -21,7 +21,6 @@ from stream.rtsp_auth import Credentials
 SCHEME = "rtsp-server"
 _WANTED = "rtsp-server://127.0.0.1:8554/NAME"
 _NAME = re.compile(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*")
-_BACKLOG = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +84,8 @@ def open_listener(address: RtspAddress) -> socket.socket:
     Raises:
         ConfigError: The address cannot be had.
     """
-    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-    try:
-        return socket.create_server((address.host, address.port), family=family, backlog=_BACKLOG)
-    except OSError as exc:
-        raise ConfigError(
-            f"{shown(address.text)}: the address cannot be taken ({os.strerror(exc.errno or 0)}); "
-            "use another address or port."
-        ) from exc
+    subject = f"{shown(address.text)}: the address"
+    return listening.open_listener(address.host, address.port, subject=subject)
 
 
 def credentials_of(text: str) -> Credentials | None:

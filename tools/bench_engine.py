@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.engine import Engine
+from engines.fit import FitKind
 from stream.crops import PlanesPicture
 from stream.frame import Planes, planes_of
 from stream.options import RunOptions, RuntimeOptions
@@ -170,10 +171,7 @@ def _measure_batch(
     side, fit = engine.manifest.input_size, engine.manifest.fit
     inputs: NDArray[np.uint8] = np.empty((batch, side, side, 3), np.uint8)
     clock = _Clock()
-    for row, planes in zip(inputs, part, strict=True):
-        network_input(
-            planes, row, color_range=info.color_range, color_matrix=info.color_matrix, fit=fit
-        )
+    write_inputs(part, info, inputs, fit)
     samples.pre_ms.append(clock.lap_ms() / batch)
     sizes_px = [(info.width, info.height)] * batch
     outputs = engine.infer(inputs, engine.wanted(sizes_px))
@@ -214,6 +212,16 @@ def _measure_line(
         raise RuntimeError(f"{clip}: the line delivered {figures.frames}; {result.message}")
     samples.line_fps.append(figures.frames.delivered / figures.wall_s)
     samples.line_latency_ms.append(figures.latency_ms.p50)
+
+
+def write_inputs(
+    part: Sequence[Planes], info: SourceInfo, out: NDArray[np.uint8], fit: FitKind
+) -> None:
+    """Scale frames into ``out``, the network's (B, S, S, 3) input."""
+    for row, planes in zip(out, part, strict=True):
+        network_input(
+            planes, row, color_range=info.color_range, color_matrix=info.color_matrix, fit=fit
+        )
 
 
 def decoded(clip: Path) -> tuple[SourceInfo, list[Planes]]:

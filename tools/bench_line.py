@@ -29,11 +29,11 @@ from stream.encoding import EncoderSettings
 from stream.frame import Planes, planes_of
 from stream.machine import available_cores, share_threads
 from stream.options import RunOptions
-from stream.scaling import network_input
 from stream.source import open_source
 from stream.source_types import Source, SourceInfo
 from stream.supervisor import run_pipeline
 from stream.writer import VideoWriter
+from tools.bench_engine import write_inputs
 
 STAGES = ("capture", "infer", "overlay", "sink")
 _BATCH = 8
@@ -229,10 +229,7 @@ def _detect(
     inputs: NDArray[np.uint8],
     info: SourceInfo,
 ) -> list[Instances]:
-    for row, planes in enumerate(part):
-        network_input(
-            planes, inputs[row], color_range=info.color_range, color_matrix=info.color_matrix
-        )
+    write_inputs(part, info, inputs[: len(part)], "squash")
     pictures = [PlanesPicture(planes, info.color_range, info.color_matrix) for planes in part]
     sizes_px = [(info.width, info.height)] * len(part)
     return detect(inputs[: len(part)], sizes_px, pictures=pictures)

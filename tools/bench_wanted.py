@@ -14,8 +14,7 @@ from engines.backends.base import EVERYTHING
 from engines.engine import Engine
 from engines.fit import PADDING_LEVEL
 from stream.crops import PlanesPicture
-from stream.scaling import network_input
-from tools.bench_engine import decoded
+from tools.bench_engine import decoded, write_inputs
 from tools.bench_live import table
 from tools.timing import medians_ms, one_opencv_thread
 
@@ -51,14 +50,7 @@ def measure_wanted(engine: Engine, clip: Path, *, repeats: int) -> WantedFigures
     part = [frames[row * len(frames) // batch] for row in range(batch)]
     pictures = [PlanesPicture(planes, info.color_range, info.color_matrix) for planes in part]
     seen = np.empty((batch, side, side, 3), np.uint8)
-    for row, planes in zip(seen, part, strict=True):
-        network_input(
-            planes,
-            row,
-            color_range=info.color_range,
-            color_matrix=info.color_matrix,
-            fit=engine.manifest.fit,
-        )
+    write_inputs(part, info, seen, engine.manifest.fit)
 
     def every(inputs: NDArray[np.uint8]) -> None:
         engine.assemble(engine.infer(inputs, EVERYTHING), sizes_px, pictures=pictures)

@@ -19,7 +19,7 @@ SIDES_PX = {True: 256, False: 96}
 COUNT = 2
 SAME_GRAPH = ("yolact-im400", "yolact-im700")
 OFTEN = ("yolact-resnet50",)
-"""A large and a light one; the exporter takes half a minute over some of the others."""
+"""The backends' contract has a light one; the exporter takes half a minute over some others."""
 WITH_TAIL = "yolact-plus-resnet50"
 """Compared as a whole, mask scores and all; the others up to the raw outputs, since the tail is the
 same code for all."""

@@ -93,7 +93,7 @@ def test_one_frame_of_a_request_is_enough_for_all_of_it():
     assert not run(graph, [empty, empty], wanted)["masks"].any()
 
 
-def test_two_graphs_that_share_a_frame_s_rounding_are_asked_loosely():
+def test_limits_are_told_lower_than_bfloat16_may_round():
     score_min, area_min, count_max = told(Wanted(score_min=0.5, mask_area_min=0.1))
     assert 0.4 < score_min < 0.5 * (1 - 2**-8)  # what bfloat16 may round away
     assert 0.05 < area_min < 0.1 * (1 - 2**-8)

@@ -17,7 +17,7 @@ from stream.output import partial_path
 from stream.stamp import read_stamp
 from stream.synthetic import figure_box
 from tests.stream.line import Recorder, run
-from tests.stream.test_signals import GONE_S, Command, wait_until_gone
+from tests.stream.test_signals import Command, wait_until_gone
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -116,7 +116,7 @@ def test_the_file_is_finished_when_the_supervisor_is_killed(tmp_path, name):
         pids = command.pids()
         time.sleep(0.5)
         os.kill(command.process.pid, signal.SIGKILL)
-        assert wait_until_gone(pids.values(), GONE_S) == []
+        assert wait_until_gone(pids.values(), 2) == []
         assert command.process.stderr is not None
         assert command.process.stderr.read() == ""
     finally:
