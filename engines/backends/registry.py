@@ -139,8 +139,10 @@ def open_backend(
             missing.append(f"{_shown(name, device)} runs on the processor")
             continue
         return opened, "; ".join(missing)
-    subject = "--require-gpu" if require_gpu else f"--backend {backend}"
-    raise BackendError(f"{subject}: {'; '.join(missing)}.")
+    reasons = "; ".join(missing)
+    if require_gpu:
+        raise BackendError(f"--require-gpu: {reasons}.")
+    raise BackendError(f"--backend {backend}: {reasons.removeprefix(f'not {backend}: ')}.")
 
 
 def auto_backend() -> str:

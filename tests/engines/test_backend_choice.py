@@ -114,7 +114,7 @@ def test_a_gpu_that_is_required_and_here_is_taken(monkeypatch):
 
 
 def test_what_has_no_stand_in_fails_with_its_reason(monkeypatch):
-    with pytest.raises(BackendError, match="--backend tensorrt: not tensorrt: not installed"):
+    with pytest.raises(BackendError, match="--backend tensorrt: not installed"):
         opened(monkeypatch, CPU_ONLY, backend="tensorrt")
 
 

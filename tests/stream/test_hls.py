@@ -7,7 +7,6 @@ import itertools
 import os
 import re
 import shutil
-import subprocess
 import threading
 import time
 from fractions import Fraction
@@ -255,22 +254,6 @@ def test_giving_up_leaves_the_playlist_open_for_the_next_writer(tmp_path):
 def test_nothing_recorded_is_no_playlist(tmp_path):
     writer_for(tmp_path / "live" / "index.m3u8").close()
     assert list((tmp_path / "live").iterdir()) == []
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """A file system of 3 MB."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(folder)],
-        capture_output=True,
-        check=False,
-    )
-    if mounted.returncode:
-        pytest.skip("mounting a small file system needs the rights of root.")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
 
 
 def test_a_disk_that_fills_up_is_one_error(small_disk, capfd):

@@ -515,22 +515,6 @@ def test_a_pts_that_does_not_increase_is_refused(tmp_path):
     writer.abort()
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    """A file system of 3 MB."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(folder)],
-        capture_output=True,
-        check=False,
-    )
-    if mounted.returncode:
-        pytest.skip("mounting a small file system needs the rights of root.")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
-
-
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_a_disk_that_fills_up_is_an_error_that_says_what_remains(small_disk, suffix, capfd):
     path = small_disk / f"out{suffix}"
