@@ -81,6 +81,27 @@ def test_a_kept_choice_is_taken_and_gives_the_same_either_way(cache, way):
         np.testing.assert_allclose(found, expected["scores"][:count], atol=1e-4)
 
 
+def test_what_the_machine_does_beside_does_not_choose(cache, monkeypatch):
+    """Whole batches take twice as long as any other way, and all three times as long at first."""
+    now_s = 0.0
+    call_count = 0
+
+    def infer(self, frames, wanted):
+        nonlocal now_s, call_count
+        call_count += 1
+        now_s += 0.01 * (3 if call_count <= 4 else 1) * (2 if self.arrangement.whole else 1)
+
+    monkeypatch.setattr("engines.backends.openvino_backend._Runner.infer", infer)
+    monkeypatch.setattr("engines.backends.openvino_backend.time.perf_counter", lambda: now_s)
+    # All other ways take as long, so the first, likely one stays.
+    assert opened(precision="fp32").arrangement == Arrangement(streams=2, precision="fp32")
+    (path,) = cache.iterdir()
+    measured_ms = json.loads(path.read_text())["measured_ms"]
+    # Eight frames, as many as are two groups, in 10 or 20 ms.
+    assert measured_ms["fp32, streams: 2"] == pytest.approx(10 / 8)
+    assert measured_ms["fp32, whole batches"] == pytest.approx(20 / 8)
+
+
 @pytest.mark.parametrize(
     "changes", [{"threads": 1}, {"precision": "fp32"}], ids=lambda it: next(iter(it))
 )
