@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from onnx import TensorProto, helper
 
 from engines.backends.base import BackendOptions
 from engines.backends.openvino_backend import Arrangement, OpenVinoBackend
 from engines.errors import BackendError, UnavailableError
-from tests.engines.tiny import tiny_engine_file
 
 OPTIONS = BackendOptions(input_size=64, threads=2, batch=4)
 
@@ -21,8 +21,28 @@ def cache(tmp_path, monkeypatch):
     return tmp_path / "maskstream" / "openvino"
 
 
+def mean_graph():
+    """Returns a graph that gives each frame's mean, from 0 to 1."""
+    graph = helper.make_graph(
+        [
+            helper.make_node("Cast", ["frames"], ["values"], to=TensorProto.FLOAT),
+            helper.make_node("ReduceMean", ["values", "axes"], ["means"], keepdims=0),
+            helper.make_node("Div", ["means", "most"], ["shares"]),
+        ],
+        "means",
+        [helper.make_tensor_value_info("frames", TensorProto.UINT8, ["batch", 64, 64, 3])],
+        [helper.make_tensor_value_info("shares", TensorProto.FLOAT, ["batch"])],
+        [
+            helper.make_tensor("axes", TensorProto.INT64, [3], [1, 2, 3]),
+            helper.make_tensor("most", TensorProto.FLOAT, [], [255.0]),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    return model.SerializeToString()
+
+
 def opened(**changes):
-    return OpenVinoBackend(tiny_engine_file(), replace(OPTIONS, **changes))
+    return OpenVinoBackend(mean_graph(), replace(OPTIONS, **changes))
 
 
 def choose(path, **changes):
@@ -45,8 +65,7 @@ def test_what_is_quickest_is_measured_once_and_kept_with_what_speaks_for_it(cach
         way = "whole batches"
     elif chosen["group"] > 1:
         way += ", frames a request: 4"
-    # Each comparison may pass over 3 %.
-    assert measured_ms[f"{chosen['precision']}, {way}"] <= 1.1 * min(measured_ms.values())
+    assert f"{chosen['precision']}, {way}" in measured_ms
     assert first.precision == chosen["precision"]
     assert kept["for"]["threads"] == 2
     assert kept["for"]["batch"] == 4
@@ -70,36 +89,43 @@ def test_what_is_quickest_is_measured_once_and_kept_with_what_speaks_for_it(cach
 def test_a_kept_choice_is_taken_and_gives_the_same_either_way(cache, way):
     # More than there are requests: 5 groups of 4 and 2 frames, or 22 frames.
     frames = np.random.default_rng(0).integers(0, 256, (22, 64, 64, 3), np.uint8)
-    expected = opened(precision="fp32", batch=1).infer(frames)
+    expected = frames.mean((1, 2, 3)) / 255
     opened(precision="fp32")
     (path,) = cache.iterdir()
     choose(path, **way)
     backend = opened(precision="fp32")
     assert backend.arrangement == Arrangement(**way, precision="fp32")
     for count in (22, 3, 5):
-        found = backend.infer(frames[:count])["scores"]
-        np.testing.assert_allclose(found, expected["scores"][:count], atol=1e-4)
+        found = backend.infer(frames[:count])["shares"]
+        np.testing.assert_allclose(found, expected[:count], rtol=1e-5)
 
 
-def test_what_the_machine_does_beside_does_not_choose(cache, monkeypatch):
-    """Whole batches take twice as long as any other way, and all three times as long at first."""
+WAYS = (
+    Arrangement(streams=2, precision="fp32"),
+    Arrangement(streams=1, precision="fp32"),
+    Arrangement(streams=2, group=4, precision="fp32"),
+    Arrangement(whole=True, precision="fp32"),
+)
+
+
+@pytest.mark.parametrize("quickest", WAYS, ids=str)
+def test_the_quickest_is_chosen_whatever_else_the_machine_does(cache, monkeypatch, quickest):
+    """All take 20 ms and one 10, by a clock of ours, and three times as long at first."""
     now_s = 0.0
     call_count = 0
 
     def infer(self, frames, wanted):
         nonlocal now_s, call_count
         call_count += 1
-        now_s += 0.01 * (3 if call_count <= 4 else 1) * (2 if self.arrangement.whole else 1)
+        now_s += (3 if call_count <= 4 else 1) * (0.01 if self.arrangement == quickest else 0.02)
 
     monkeypatch.setattr("engines.backends.openvino_backend._Runner.infer", infer)
     monkeypatch.setattr("engines.backends.openvino_backend.time.perf_counter", lambda: now_s)
-    # All other ways take as long, so the first, likely one stays.
-    assert opened(precision="fp32").arrangement == Arrangement(streams=2, precision="fp32")
+    assert opened(precision="fp32").arrangement == quickest
     (path,) = cache.iterdir()
     measured_ms = json.loads(path.read_text())["measured_ms"]
-    # Eight frames, as many as are two groups, in 10 or 20 ms.
-    assert measured_ms["fp32, streams: 2"] == pytest.approx(10 / 8)
-    assert measured_ms["fp32, whole batches"] == pytest.approx(20 / 8)
+    # Of eight frames, as many as are two groups.
+    assert sorted(measured_ms.values()) == pytest.approx([10 / 8, 20 / 8, 20 / 8, 20 / 8])
 
 
 @pytest.mark.parametrize(
@@ -115,13 +141,10 @@ def test_a_choice_is_kept_for_what_it_was_measured_for_alone(cache, changes):
     "damage",
     [
         "{",
-        pytest.param(
-            '{"chosen": {"streams": 99, "whole": false, "precision": "fp32"}}',
-            marks=pytest.mark.slow,
-        ),
+        '{"chosen": {"streams": 99, "whole": false, "precision": "fp32"}}',
         # As an earlier version kept it.
         '{"chosen": {"streams": 1, "whole": false, "precision": "fp32"}}',
-        pytest.param('{"chosen": {"whole": false, "lanes": 2}}', marks=pytest.mark.slow),
+        '{"chosen": {"whole": false, "lanes": 2}}',
     ],
 )
 def test_a_damaged_choice_is_measured_again(cache, damage):
