@@ -122,7 +122,7 @@ def plays(page, url: str) -> bool:
         page.wait_for_function(IS_BEYOND_OR_STANDS, timeout=45_000)
     except PageTimeoutError:
         return False
-    return page.evaluate("v.currentTime > 15")
+    return bool(page.evaluate("v.currentTime > 15"))
 
 
 @pytest.mark.system
