@@ -26,7 +26,7 @@ _Channels = NDArray[np.int64]
 _SCALING = frozenset({"Add", "Multiply", "Subtract", "Divide"})
 _CHANNELWISE = _SCALING | {"PRelu", "Relu", "Clamp"}
 _BY_ITSELF = {"Tanh": ops.tanh, "Sigmoid": ops.sigmoid}
-_TO_PLANES = [0, 3, 1, 2]
+TO_PLANES = [0, 3, 1, 2]
 _SWAP_GROUPS = [0, 2, 1, 3, 4]
 
 
@@ -47,7 +47,7 @@ def _turn_late(frames: Any) -> None:
     while turn is not None and turn.get_type_name() == "Convert":
         turn = _only_reader(turn.output(0))
     order = None if turn is None or turn.get_type_name() != "Transpose" else _constant(turn, 1)
-    if turn is None or order is None or order.tolist() != _TO_PLANES:
+    if turn is None or order is None or order.tolist() != TO_PLANES:
         return
     sizes = _sizes(turn.input_value(0))
     if sizes is None:
@@ -69,7 +69,7 @@ def _turn_late(frames: Any) -> None:
     for reader in turn.output(0).get_target_inputs():
         reader.replace_source_output(lines.output(0))
     pixels = ops.reshape(last.output(0), np.array([0, rows, columns, channels]), True)
-    turned = ops.transpose(pixels, np.array(_TO_PLANES))
+    turned = ops.transpose(pixels, np.array(TO_PLANES))
     for reader in readers:
         reader.replace_source_output(turned.output(0))
 

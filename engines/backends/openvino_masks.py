@@ -20,13 +20,14 @@ from numpy.typing import NDArray
 from openvino import opset15 as ops
 
 from engines.backends.base import Wanted
+from engines.backends.openvino_graph import TO_PLANES
 
 _TOLD = "wanted"
 """Name of the input that says what is wanted."""
 _FIRST = frozenset({"boxes", "scores", "class_ids"})
 _DECIDING = frozenset({"boxes", "scores"})
 _CONVOLUTIONS = frozenset({"Convolution", "GroupConvolution"})
-_INNERMOST, _TO_PLANES = [0, 2, 3, 1], [0, 3, 1, 2]
+_FROM_PLANES = [0, 2, 3, 1]
 _LOOSE = 0.9
 """Limits are taken so much lower: bfloat16 may round a score or a box down, never so far."""
 
@@ -114,12 +115,10 @@ def _bodies(late: list[Any], before: Collection[str], branch: Any) -> tuple[list
 
 def _entry(source: Any, *, is_map: bool) -> tuple[Any, Any, Any]:
     """Return what a branch is given for ``source``, its parameter, and what is read within."""
-    if not is_map:
-        parameter = ops.parameter(source.get_partial_shape(), source.get_element_type())
-        return source, parameter, parameter.output(0)
-    given = ops.transpose(source, np.array(_INNERMOST)).output(0)
+    given = ops.transpose(source, np.array(_FROM_PLANES)).output(0) if is_map else source
     parameter = ops.parameter(given.get_partial_shape(), given.get_element_type())
-    return given, parameter, ops.transpose(parameter, np.array(_TO_PLANES)).output(0)
+    within = ops.transpose(parameter, np.array(TO_PLANES)) if is_map else parameter
+    return given, parameter, within.output(0)
 
 
 def _names(result: Any) -> frozenset[str]:

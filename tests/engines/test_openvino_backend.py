@@ -10,6 +10,7 @@ from onnx import TensorProto, helper
 from engines.backends.base import BackendOptions
 from engines.backends.openvino_backend import Arrangement, OpenVinoBackend
 from engines.errors import BackendError, UnavailableError
+from tests.engines.tiny import tiny_engine_file
 
 OPTIONS = BackendOptions(input_size=64, threads=2, batch=4)
 
@@ -41,8 +42,9 @@ def mean_graph():
     return model.SerializeToString()
 
 
-def opened(**changes):
-    return OpenVinoBackend(mean_graph(), replace(OPTIONS, **changes))
+def opened(model=None, **changes):
+    """Returns a backend of a graph that is compiled at once, if no other is given."""
+    return OpenVinoBackend(model or mean_graph(), replace(OPTIONS, **changes))
 
 
 def choose(path, **changes):
@@ -51,7 +53,22 @@ def choose(path, **changes):
     path.write_text(json.dumps(document))
 
 
-def test_what_is_quickest_is_measured_once_and_kept_with_what_speaks_for_it(cache):
+def by_our_clock(monkeypatch, is_quick):
+    """Lets arrangements take 20 ms, quick ones 10, and each three times as long at first."""
+    now_s = 0.0
+    call_count = 0
+
+    def infer(self, frames, wanted):
+        nonlocal now_s, call_count
+        call_count += 1
+        now_s += (3 if call_count <= 4 else 1) * (0.01 if is_quick(self.arrangement) else 0.02)
+
+    monkeypatch.setattr("engines.backends.openvino_backend._Runner.infer", infer)
+    monkeypatch.setattr("engines.backends.openvino_backend.time.perf_counter", lambda: now_s)
+
+
+def test_what_is_quickest_is_measured_once_and_kept_with_what_speaks_for_it(cache, monkeypatch):
+    by_our_clock(monkeypatch, lambda arrangement: arrangement.whole)
     first = opened()
     (path,) = cache.iterdir()
     kept = json.loads(path.read_text())
@@ -65,7 +82,8 @@ def test_what_is_quickest_is_measured_once_and_kept_with_what_speaks_for_it(cach
         way = "whole batches"
     elif chosen["group"] > 1:
         way += ", frames a request: 4"
-    assert f"{chosen['precision']}, {way}" in measured_ms
+    # Each comparison may pass over 3 %.
+    assert measured_ms[f"{chosen['precision']}, {way}"] <= 1.1 * min(measured_ms.values())
     assert first.precision == chosen["precision"]
     assert kept["for"]["threads"] == 2
     assert kept["for"]["batch"] == 4
@@ -89,15 +107,16 @@ def test_what_is_quickest_is_measured_once_and_kept_with_what_speaks_for_it(cach
 def test_a_kept_choice_is_taken_and_gives_the_same_either_way(cache, way):
     # More than there are requests: 5 groups of 4 and 2 frames, or 22 frames.
     frames = np.random.default_rng(0).integers(0, 256, (22, 64, 64, 3), np.uint8)
-    expected = frames.mean((1, 2, 3)) / 255
-    opened(precision="fp32")
+    network = tiny_engine_file()
+    expected = opened(network, precision="fp32", batch=1).infer(frames)
+    opened(network, precision="fp32")
     (path,) = cache.iterdir()
     choose(path, **way)
-    backend = opened(precision="fp32")
+    backend = opened(network, precision="fp32")
     assert backend.arrangement == Arrangement(**way, precision="fp32")
     for count in (22, 3, 5):
-        found = backend.infer(frames[:count])["shares"]
-        np.testing.assert_allclose(found, expected[:count], rtol=1e-5)
+        found = backend.infer(frames[:count])["scores"]
+        np.testing.assert_allclose(found, expected["scores"][:count], atol=1e-4)
 
 
 WAYS = (
@@ -110,17 +129,7 @@ WAYS = (
 
 @pytest.mark.parametrize("quickest", WAYS, ids=str)
 def test_the_quickest_is_chosen_whatever_else_the_machine_does(cache, monkeypatch, quickest):
-    """All take 20 ms and one 10, by a clock of ours, and three times as long at first."""
-    now_s = 0.0
-    call_count = 0
-
-    def infer(self, frames, wanted):
-        nonlocal now_s, call_count
-        call_count += 1
-        now_s += (3 if call_count <= 4 else 1) * (0.01 if self.arrangement == quickest else 0.02)
-
-    monkeypatch.setattr("engines.backends.openvino_backend._Runner.infer", infer)
-    monkeypatch.setattr("engines.backends.openvino_backend.time.perf_counter", lambda: now_s)
+    by_our_clock(monkeypatch, lambda arrangement: arrangement == quickest)
     assert opened(precision="fp32").arrangement == quickest
     (path,) = cache.iterdir()
     measured_ms = json.loads(path.read_text())["measured_ms"]
