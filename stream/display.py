@@ -1,4 +1,4 @@
-"""The X display that a window would be shown on: whether it answers, and how large its screen is.
+"""The X display that a window would be shown on: whether it answers, its size, and Qt's way to it.
 
 Qt, which OpenCV shows windows with, aborts the process where it cannot connect. So the connection
 is tried first, through the library that Qt uses itself: it finds server and authority as Qt will.
@@ -10,6 +10,7 @@ import ctypes
 import os
 import queue
 import threading
+from contextlib import suppress
 from typing import Any, ClassVar
 
 from stream.errors import ConfigError
@@ -75,6 +76,18 @@ def screen_size(timeout_s: float = ANSWER_S) -> tuple[int, int]:
     if isinstance(answer, int):
         raise ConfigError(f"display: no server at {name} lets us in; {_ELSEWHERE}.")
     return answer
+
+
+def lead_qt_to_display() -> None:
+    """Prepare this process for OpenCV's windows; before the first of them."""
+    # The wheel has this plugin alone; a desktop's own choice would abort the process.
+    os.environ["QT_QPA_PLATFORM"] = "xcb"
+    # Qt tells Xlib, through libX11-xcb, to leave the events to it. The wheel's copy of that library
+    # is older than libX11 1.8, where the place for it is another: Xlib goes on taking some, and if
+    # the one is among them that the window is there, it is black for ever. The system's copy fits
+    # its libX11; loaded for everyone, it is the one that Qt finds.
+    with suppress(OSError):
+        ctypes.CDLL("libX11-xcb.so.1", mode=ctypes.RTLD_GLOBAL)
 
 
 def _ask(answers: queue.SimpleQueue[tuple[int, int] | int]) -> None:

@@ -13,7 +13,6 @@ s                   saves each source's picture, in its own size, as a PNG file
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from stream.display import screen_size
+from stream.display import lead_qt_to_display, screen_size
 from stream.errors import ConfigError, OutputError
 from stream.slot import Slot
 from stream.stages import Stage
@@ -108,8 +107,7 @@ class _Wall:
         self._open(first if len(views) == 1 else f"{len(views)} sources")
 
     def _open(self, subject: str) -> None:
-        # The wheel has this plugin alone; a desktop's own choice would abort the process.
-        os.environ["QT_QPA_PLATFORM"] = "xcb"
+        lead_qt_to_display()
         size = first_size(len(self._tiles), self._cell, Size(*screen_size()))
         flags = cv2.WINDOW_NORMAL | cv2.WINDOW_FREERATIO | cv2.WINDOW_GUI_NORMAL
         cv2.namedWindow(_WINDOW, flags)

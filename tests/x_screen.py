@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from Xlib import XK, X
 from Xlib.display import Display
-from Xlib.error import ConnectionClosedError
+from Xlib.error import BadWindow, ConnectionClosedError
 from Xlib.ext import xtest
 from Xlib.protocol.event import ClientMessage
 
@@ -49,9 +49,7 @@ class Screen:
 
     def windows(self) -> list[Any]:
         """All windows with a title that are to be seen."""
-        children = self._root.query_tree().children
-        seen = [w for w in children if w.get_attributes().map_state == X.IsViewable]
-        return [window for window in seen if self._title(window)]
+        return [window for window in self._root.query_tree().children if self._is_seen(window)]
 
     def titles(self) -> list[str]:
         """Of all windows that are to be seen."""
@@ -101,6 +99,13 @@ class Screen:
         """Close the client's connection, whether the server is still there or not."""
         with suppress(ConnectionClosedError):
             self._display.close()
+
+    def _is_seen(self, window: Any) -> bool:
+        try:
+            is_viewable = window.get_attributes().map_state == X.IsViewable
+            return is_viewable and bool(self._title(window))
+        except BadWindow:  # closed since it was listed
+            return False
 
     def _title(self, window: Any) -> str:
         name = self._display.intern_atom("_NET_WM_NAME")

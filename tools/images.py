@@ -20,6 +20,7 @@ from engines.fit import fitted
 from engines.instances import Instances
 from engines.yolo_fcn.crops import RgbPicture
 from stream.colors import LIMITED_RANGE
+from stream.display import lead_qt_to_display
 from stream.drawing import ColorBy, DrawStyle, Painter
 from stream.errors import ConfigError, OutputError, SourceError, StreamError
 from stream.frame import planes_of
@@ -304,6 +305,7 @@ def _write(path: Path, bgr: NDArray[np.uint8]) -> None:
 
 def _show(path: Path, bgr: NDArray[np.uint8]) -> bool:
     """Show a picture until a key is pressed or the window closed; returns whether to go on."""
+    lead_qt_to_display()
     cv2.namedWindow(_WINDOW, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
     cv2.setWindowTitle(_WINDOW, f"{path} - maskstream")
     cv2.imshow(_WINDOW, bgr)
