@@ -241,6 +241,7 @@ def _fill(stage: Stage, slot: Slot, captured: Captured, info: SourceInfo, source
     frame = captured.frame
     stage.page.mark_frame(captured.captured_ns, pts=frame.pts, epoch=frame.epoch)
     stage.give(slot, work_ns=captured.decode_ns + time.monotonic_ns() - begun_ns)
+    stage.page.rest(time.monotonic_ns())
 
 
 def _write_header(slot: Slot, captured: Captured, info: SourceInfo, source_id: int) -> None:

@@ -182,6 +182,7 @@ class _Worker:
         work_ns = (time.monotonic_ns() - begun_ns) // len(batch)
         for lane, slot in batch:
             self._stage.give(slot, lane, work_ns=work_ns)
+        self._stage.page.rest(time.monotonic_ns())
 
     def _scale(self, slot: Slot, out: NDArray[np.uint8]) -> None:
         header = slot.header

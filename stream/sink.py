@@ -104,13 +104,12 @@ def run(stage: Stage, settings: SinkSettings) -> None:
 def _deliver(stage: Stage, slot: Slot) -> None:
     """Count ``slot`` as delivered and return it to capture."""
     header = slot.header
-    now_ns = stage.stamp(slot)
+    stage.stamp(slot)
     # One store decides whether the frame is delivered: the count. A supervisor that looks after
     # this process was killed finds the frame on exactly one side of it.
     header.delivery_ordinal = stage.page.given + 1
     stage.page.count_given()
     stage.ports.mark(slot, 0, Holder.FREE)
-    stage.page.rest(now_ns)
     stage.ports.release(0, slot)
 
 

@@ -133,7 +133,7 @@ class Stage:
         return message
 
     def slots(self) -> Iterator[Slot]:
-        """Yields the slots of the only input until its END, each taken and marked as in work."""
+        """Yields the slots of the only input until its END, each at work until the next."""
         while (message := self.receive(0)) is None or message.kind != Kind.END:
             if message is None:
                 self.wait(IDLE_S)
@@ -142,6 +142,7 @@ class Stage:
             self.take(slot, time.monotonic_ns())
             self.page.begin(slot.header.sequence, slot.header.taken_ns[self.setup.holder - 1])
             yield slot
+            self.page.rest(time.monotonic_ns())
             self.attend()
 
     def take(self, slot: Slot, now_ns: int) -> None:
@@ -154,6 +155,9 @@ class Stage:
     def give(self, slot: Slot, lane: int = 0, *, work_ns: int | None = None) -> None:
         """Give ``slot`` to the next stage, or keep it for the one that is started in its place.
 
+        Whoever is at work rests only afterwards: a process that stops between count and message is
+        else not to be told from one that has given all it has.
+
         Args:
             slot: Not touched by this stage any more.
             lane: Index of the output.
@@ -162,21 +166,19 @@ class Stage:
         Raises:
             PeerGone: The next stage is gone for good; the slot stays marked as held by it.
         """
-        now_ns = self.stamp(slot, work_ns)
+        self.stamp(slot, work_ns)
         self.ports.mark(slot, lane, self.setup.holder + 1)
         self.page.count_given()
-        self.page.rest(now_ns)
         message = Message(Kind.FRAME, slot.index, slot.header.sequence, slot.header.source_id)
         self.ports.send(lane, message)
 
-    def stamp(self, slot: Slot, work_ns: int | None = None) -> int:
-        """Stamp ``slot`` as finished here, count its times and return the moment in ns."""
+    def stamp(self, slot: Slot, work_ns: int | None = None) -> None:
+        """Stamp ``slot`` as finished here and count its times."""
         place = self.setup.holder - 1
         now_ns = time.monotonic_ns()
         slot.header.put_ns[place] = now_ns
         self.page.work.record(now_ns - slot.header.taken_ns[place] if work_ns is None else work_ns)
         self.page.total.record(now_ns - slot.header.captured_ns)
-        return now_ns
 
     def end(self, lane: int, *, captured: int = 0, cause: str = "", is_error: bool = False) -> None:
         """End output ``lane``; only the first call for a lane does anything.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +14,7 @@ import pytest
 
 from stream.channel import Kind, Message, Receiver, Sender, open_channel
 from stream.control import ControlEnd, ControlMessage, open_control
-from stream.errors import PeerGone, SourceError
+from stream.errors import ChannelTimeout, PeerGone, SourceError
 from stream.frame import Holder
 from stream.page import StagePage
 from stream.pool import BufferPool
@@ -135,6 +137,17 @@ def test_slots_are_passed_on_worked_on_and_the_end_once(start):
     assert (done.word, done.facts) == ("done", {"seen": 3})
     assert stage.process.exitcode == 0
     assert (stage.page.taken, stage.page.given) == (3, 3)
+
+
+def test_a_stage_is_at_work_until_its_frame_is_given(start):
+    stage = start(passes_on)
+    stage.put(0, 0)
+    stage.take.receive(20)
+    with suppress(ChannelTimeout):  # nobody takes, so before long it is not rid of one
+        for sequence in itertools.count(1):
+            stage.give.send(Message(Kind.FRAME, 0, sequence), timeout_s=1.0)
+    assert stage.page.given == stage.page.taken
+    assert stage.page.busy_on() is not None
 
 
 def test_an_end_with_a_cause_goes_on_as_it_came(start):
