@@ -1,8 +1,8 @@
 """From a float32 graph to one whose convolutions compute in 8-bit integers.
 
-Calibrated, not trained: a few pictures tell the range of each activation. The first layer, which
-sees the pixels, and the last ones, whose values are decoded, stay as they are, and so does all that
-holds no convolution: box decoding, softmax, NMS, mask products.
+Calibrated, not trained: a few pictures tell the range of each activation. The first layer of each
+graph, which sees the pixels, and the last ones, whose values are decoded, stay as they are, and so
+does all that holds no convolution: box decoding, softmax, NMS, mask products.
 """
 
 from __future__ import annotations
@@ -35,15 +35,18 @@ from engines.manifest import METADATA_KEY, Manifest
 _QUANTISED = "Conv"
 
 
-def write_int8(
-    source: Path, manifest: Manifest, frames: Iterable[NDArray[np.uint8]], target: Path
-) -> None:
+Sample = tuple[NDArray[np.uint8], ...]
+"""What an engine's graphs get at a time: frames (B, S, S, 3), and where there is a second one crops
+(N, C, C, 3), N from 1."""
+
+
+def write_int8(source: Path, manifest: Manifest, samples: Iterable[Sample], target: Path) -> None:
     """Write an engine file as one of INT8.
 
     Args:
         source: In float32.
         manifest: Of ``source``, but for what it says of accuracy, which is the new file's.
-        frames: (S, S, 3) uint8 RGB each, fitted into the input, such as the engine will see.
+        samples: RGB, fitted into the input, such as the engine will see.
         target: Replaced at once when the file is whole.
 
     Raises:
@@ -61,7 +64,7 @@ def write_int8(
             quantize_static(
                 model,
                 whole,
-                _Frames(model.graph.input[0].name, manifest, frames),
+                _Samples(model.graph, manifest, samples),
                 # Pairs of quantise and dequantise, which every runtime reads.
                 quant_format=QuantFormat.QDQ,
                 op_types_to_quantize=[_QUANTISED],
@@ -88,7 +91,13 @@ def write_int8(
 
 
 def _kept_layers(graph: GraphProto) -> frozenset[str]:
-    """Return the names of the first convolution and of those that no other one follows."""
+    """Return the names of convolutions that follow no other, or that no other one follows."""
+    is_made: dict[str, bool] = {}  # by a convolution, before or at the node
+    is_first = []
+    for node in graph.node:
+        follows = any(is_made.get(name, False) for name in node.input)
+        is_first.append(not follows)
+        is_made.update(dict.fromkeys(node.output, follows or node.op_type == _QUANTISED))
     readers: dict[str, list[int]] = {}
     for index, node in enumerate(graph.node):
         for name in node.input:
@@ -100,31 +109,28 @@ def _kept_layers(graph: GraphProto) -> frozenset[str]:
             for name in graph.node[index].output
             for reader in readers.get(name, ())
         )
-    layers = [
-        (node.name, is_followed)
-        for node, is_followed in zip(graph.node, leads, strict=True)
-        if node.op_type == _QUANTISED
-    ]
-    return frozenset({name for name, is_followed in layers if not is_followed}).union(
-        name for name, _ in layers[:1]
+    return frozenset(
+        node.name
+        for node, starts, is_followed in zip(graph.node, is_first, leads, strict=True)
+        if node.op_type == _QUANTISED and (starts or not is_followed)
     )
 
 
-class _Frames(CalibrationDataReader):  # type: ignore[misc]
-    """Gives the calibration one frame after the other."""
+class _Samples(CalibrationDataReader):  # type: ignore[misc]
+    """Gives the calibration one sample after the other."""
 
-    def __init__(
-        self, input_name: str, manifest: Manifest, frames: Iterable[NDArray[np.uint8]]
-    ) -> None:
-        self._input_name = input_name
+    def __init__(self, graph: GraphProto, manifest: Manifest, samples: Iterable[Sample]) -> None:
+        self._inputs = [given.name for given in graph.input]
         self._takes_planes = manifest.layout == "planes"
-        self._frames = iter(frames)
+        self._samples = iter(samples)
 
     def get_next(self) -> dict[str, NDArray[Any]] | None:
-        frame = next(self._frames, None)
-        if frame is None:
+        sample = next(self._samples, None)
+        if sample is None:
             return None
-        return {self._input_name: to_planes(frame[None]) if self._takes_planes else frame[None]}
+        frames, *crops = sample
+        first = to_planes(frames) if self._takes_planes else frames
+        return dict(zip(self._inputs, (first, *crops), strict=False))
 
 
 def _describe(model: ModelProto, manifest: Manifest, name: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,9 +13,7 @@ from rich.console import Console
 
 from engines.assemble import Outputs
 from engines.engine import Engine
-from engines.fit import fitted, make_fit
 from engines.instances import Instances
-from engines.yolo_fcn.crops import FittedPicture
 from stream.errors import ConfigError
 from stream.report import write_text_atomically
 from tools.agreement import InstanceAgreement, OutputDifferences
@@ -133,7 +130,7 @@ def _look(engine: Engine, sample: Sample, score_min: float) -> tuple[Outputs, In
         [sample.size_px],
         score_min=score_min,
         top_k=_TOP_K,
-        pictures=[FittedPicture(frame, make_fit(kind, *sample.size_px, side))],
+        pictures=[sample.picture],
     )
     return outputs, found
 
@@ -146,8 +143,7 @@ def _labelled(annotations: Path, images: Path | None) -> CocoSet:
 
 def _pictures(dataset: CocoSet, count_max: int) -> Iterator[Sample]:
     for image in islice(dataset.images, count_max):
-        rgb = image.read()
-        yield Sample((image.width, image.height), partial(fitted, rgb))
+        yield Sample.of_rgb(image.read())
 
 
 def _ap(engine: Engine, dataset: CocoSet) -> Metrics:

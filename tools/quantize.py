@@ -1,7 +1,8 @@
 """`maskstream quantize`: an engine whose convolutions compute in 8-bit integers."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -12,13 +13,15 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
+from engines import Engine, open_engine, read_manifest, resolve_engine
 from engines.manifest import Manifest
-from engines.zoo import read_manifest, resolve_engine
+from engines.yolo_fcn.crops import Picture
 from stream.errors import ConfigError
+from stream.machine import available_cores
 from tools.checks import check_file
 from tools.engine_file import MetricsOption, read_metrics
 from tools.extras import needs_training_parts
-from tools.samples import read_samples
+from tools.samples import Sample, read_samples
 
 
 def quantize(
@@ -45,29 +48,71 @@ def quantize(
     manifest = read_manifest(path)
     if path.suffix.lower() != ".onnx" or output.suffix.lower() != ".onnx":
         raise ConfigError(f"quantize: from {path.name} to {output.name}; both must end in .onnx.")
-    if manifest.crop_px is not None:
-        raise ConfigError(
-            f"{path}: holds two graphs; an engine of one is needed, such as person-light."
-        )
     check_file(output)
     if output.exists() and output.samefile(path):
         raise ConfigError(f"{output}: it is the engine itself; name another file.")
     manifest = replace(manifest, metrics=read_metrics(metrics))
     with needs_training_parts("quantize"):
         from engines.int8 import write_int8
-    write_int8(path, manifest, _frames(images, manifest, count), output)
+    with ExitStack() as stack:
+        samples = _samples(images, count)
+        given: Iterator[tuple[NDArray[np.uint8], ...]]
+        if manifest.crop_px is None:
+            given = ((_frame(sample, manifest),) for sample in samples)
+        else:
+            opened = stack.enter_context(open_engine(str(path), threads=available_cores()))
+            given = _with_crops(samples, opened, images)
+        write_int8(path, manifest, given, output)
     before, after = (file.stat().st_size / 1e6 for file in (path, output))
     print(f"{output}: {after:.1f} MB, int8; {path.name} has {before:.1f} MB")
 
 
-def _frames(source: Path, manifest: Manifest, count: int) -> Iterator[NDArray[np.uint8]]:
-    """Yield pictures as the engine sees them."""
-    for sample in track(
+def _samples(source: Path, count: int) -> Iterable[Sample]:
+    return track(
         read_samples(source, count),
         "pictures",
         total=count,
         console=Console(stderr=True),
         transient=True,
         disable=not sys.stderr.isatty(),
-    ):
-        yield sample.to_input(manifest.input_size, manifest.fit)
+    )
+
+
+def _frame(sample: Sample, manifest: Manifest) -> NDArray[np.uint8]:
+    """Return a picture as the first graph sees it, (1, S, S, 3)."""
+    return sample.to_input(manifest.input_size, manifest.fit)[None]
+
+
+def _with_crops(
+    samples: Iterable[Sample], engine: Engine, source: Path
+) -> Iterator[tuple[NDArray[np.uint8], ...]]:
+    """Yield pictures as both graphs see them; those in which the second sees nothing are left out.
+
+    Raises:
+        ConfigError: All are.
+    """
+    is_any = False
+    for sample in samples:
+        frame, picture = _frame(sample, engine.manifest), _Cut(sample.picture)
+        engine.detect(frame, [sample.size_px], pictures=[picture])
+        if picture.crops is not None:
+            is_any = True
+            yield frame, picture.crops
+    if not is_any:
+        raise ConfigError(
+            f"{source}: {engine.manifest.name} cuts nothing out of these pictures; give some with "
+            "small objects that it finds."
+        )
+
+
+class _Cut:
+    """A picture that keeps what an engine cuts out of it."""
+
+    def __init__(self, picture: Picture) -> None:
+        self._picture = picture
+        self.crops: NDArray[np.uint8] | None = None
+
+    def cut(self, extents_xyxy_src: NDArray[np.int32], side_px: int) -> NDArray[np.uint8]:
+        """See `Picture.cut`."""
+        self.crops = self._picture.cut(extents_xyxy_src, side_px)
+        return self.crops

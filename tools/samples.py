@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Self
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from engines.fit import FitKind, fitted
+from engines.yolo_fcn.crops import Picture, RgbPicture
+from stream.crops import PlanesPicture
 from stream.errors import SourceError
 from stream.frame import planes_of
 from stream.scaling import network_input
@@ -25,12 +29,20 @@ class Sample:
 
     Attributes:
         size_px: Width and height.
-        to_input: Returns it as (side, side, 3) RGB, for an input of that side and that fit; good
-            until the next sample is asked for.
+        to_input: Returns it as (side, side, 3) RGB, for an input of that side and that fit.
+        picture: It at its full resolution, for what looks at parts of it.
+
+    Both are good until the next sample is asked for.
     """
 
     size_px: tuple[int, int]
     to_input: Callable[[int, FitKind], NDArray[np.uint8]]
+    picture: Picture
+
+    @classmethod
+    def of_rgb(cls, rgb: NDArray[np.uint8]) -> Self:
+        """Make one of a (H, W, 3) RGB picture."""
+        return cls((rgb.shape[1], rgb.shape[0]), partial(fitted, rgb), RgbPicture(rgb))
 
 
 def read_samples(source: Path, count_max: int) -> Iterator[Sample]:
@@ -55,8 +67,7 @@ def _picture(path: Path) -> Sample:
     bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if bgr is None:
         raise SourceError(f"{path}: cannot be read as a picture; take it out.")
-    rgb = np.asarray(bgr[..., ::-1], np.uint8)
-    return Sample((rgb.shape[1], rgb.shape[0]), lambda side, fit: fitted(rgb, side, fit))
+    return Sample.of_rgb(np.asarray(bgr[..., ::-1], np.uint8))
 
 
 def _frames(source: Path, count_max: int) -> Iterator[Sample]:
@@ -74,12 +85,13 @@ def _frames(source: Path, count_max: int) -> Iterator[Sample]:
             )
             return out
 
+        picture = PlanesPicture(planes, info.color_range, info.color_matrix)
         step = max(1, (info.frame_count or 0) // count_max)
         taken = 0
         for number, frame in enumerate(opened.frames()):
             if number % step == 0:
                 frame.write_into(planes)
-                yield Sample((info.width, info.height), to_input)
+                yield Sample((info.width, info.height), to_input, picture)
                 taken += 1
             if taken == count_max:
                 return

@@ -110,6 +110,8 @@ class _Runner:
     ) -> None:
         self.arrangement = arrangement
         self.device = device
+        # A compiled graph's outputs may have names of tensors that were fused into them as well.
+        self._names = [output.any_name for output in graph.outputs]
         self._batch = options.batch or _PREFERRED_BATCH
         settings: dict[str, Any] = {}
         if device == _CPU:
@@ -128,7 +130,9 @@ class _Runner:
             # What is left of a batch after its groups goes through one by one.
             sizes = sorted({arrangement.group, 1}, reverse=True)
             graphs = [_of_batch(graph, size, options.input_size) for size in sizes]
-            self._is_told = device == _CPU and all([mask_if_wanted(each) for each in graphs])
+            # In a branch the plugin computes in floats.
+            can_branch = device == _CPU and options.graph_precision != "int8"
+            self._is_told = can_branch and all([mask_if_wanted(each) for each in graphs])
             compiles = [core.compile_model(each, device, settings) for each in graphs]
             count = max(self._batch, 2 * arrangement.streams)
             self._requests = {
@@ -152,8 +156,8 @@ class _Runner:
         self._whole.infer([frames], share_inputs=True)
         # The next call may give the request's own memory back.
         return {
-            output.any_name: self._whole.get_output_tensor(index).data.copy()
-            for index, output in enumerate(self._outputs)
+            name: self._whole.get_output_tensor(index).data.copy()
+            for index, name in enumerate(self._names)
         }
 
     def _side_by_side(self, frames: NDArray[np.uint8], wanted: Wanted) -> Outputs:
@@ -190,7 +194,10 @@ class _Runner:
         the network.
         """
         if not self._rows or len(next(iter(self._rows.values()))) < count:
-            self._rows = {output.any_name: _room(output, count) for output in self._outputs}
+            self._rows = {
+                name: _room(output, count)
+                for name, output in zip(self._names, self._outputs, strict=True)
+            }
         return self._rows
 
 

@@ -15,11 +15,15 @@ def _frames(count, seed=1):
     return np.random.default_rng(seed).integers(0, 256, (count, 64, 64, 3), np.uint8)
 
 
+def _samples(count):
+    return [(frame[None],) for frame in _frames(count)]
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     source = tiny_engine_file()
     path = tmp_path_factory.mktemp("int8") / "small.onnx"
-    write_int8(source, read_manifest(source), _frames(8), path)
+    write_int8(source, read_manifest(source), _samples(8), path)
     return path
 
 
@@ -67,10 +71,10 @@ def test_a_file_of_others_stays_what_it_is(tmp_path):
     source = foreign_file()
     manifest = read_manifest(source)
     with pytest.raises(EngineError, match="no convolutions that could become"):
-        write_int8(source, manifest, _frames(1), tmp_path / "x.onnx")
+        write_int8(source, manifest, _samples(1), tmp_path / "x.onnx")
     assert not list(tmp_path.iterdir())
 
 
 def test_int8_is_not_made_of_int8(made, tmp_path):
     with pytest.raises(EngineError, match="INT8 already"):
-        write_int8(made, read_manifest(made), _frames(1), tmp_path / "x.onnx")
+        write_int8(made, read_manifest(made), _samples(1), tmp_path / "x.onnx")
