@@ -4,13 +4,17 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import onnx
 import pytest
 
-from engines import read_manifest
+from engines import open_engine, read_manifest
 from engines.errors import EngineFileError
+from engines.onnx_parts import split_graphs
 from stream.errors import ConfigError, SourceError
 from tests.engines.tiny import tiny_engine_file
+from tools.parity import compare
 from tools.quantize import quantize
+from tools.samples import read_samples
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +45,29 @@ def test_its_own_figures_are_kept_in_it(engine, pictures, tmp_path):
     figures.write_text('{"bbox": {"AP": 0.5}, "segm": {"AP": 0.25}}')
     quantize(engine, pictures, output, count=2, metrics=figures)
     assert read_manifest(output).metrics == {"bbox.AP": 0.5, "segm.AP": 0.25}
+
+
+def test_both_graphs_of_an_engine_of_two_stages_become_int8(clips_dir, tmp_path):
+    clip, output = clips_dir / "vtest.avi", tmp_path / "both.onnx"
+    quantize("person", clip, output, count=3)
+    for model in map(onnx.load_from_string, split_graphs(output).values()):
+        makers = {name: node.op_type for node in model.graph.node for name in node.output}
+        layers = [node for node in model.graph.node if node.op_type == "Conv"]
+        is_int8 = [makers.get(node.input[1]) == "DequantizeLinear" for node in layers]
+        assert not is_int8[0]
+        assert sum(is_int8) > 0.8 * len(layers)
+    with open_engine("person", threads=1) as exact, open_engine(str(output), threads=1) as near:
+        _, seen = compare(exact, near, read_samples(clip, 4), score_min=0.3)
+        assert near.crop_precision == "int8"
+    assert sum(seen.counts) > 20
+    assert seen.matched > 0.8
+    assert seen.iou(50) > 0.8
+
+
+def test_pictures_in_which_nothing_is_cut_out_say_nothing_of_crops(pictures, tmp_path):
+    with pytest.raises(ConfigError, match=f"{pictures}: person cuts nothing out of these pictures"):
+        quantize("person", pictures, tmp_path / "x.onnx")
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_cannot_be_made_is_refused(engine, pictures, tmp_path):
