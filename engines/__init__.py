@@ -56,6 +56,7 @@ def open_engine(
         device=device,
         graph_precision=manifest.precision,
         precision=precision,
+        masks_are_rare=manifest.crop_share_max is not None,
     )
     if manifest.crop_px is None:
         opened, reason = open_backend(path, options, backend=backend, require_gpu=require_gpu)

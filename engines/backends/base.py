@@ -45,6 +45,7 @@ class BackendOptions:
         device: As the runtime names it, such as "GPU.0" or "cuda:1"; None for its usual one.
         graph_precision: What the graph is written in, as its manifest says.
         precision: To compute in; None for the quickest that the runtime offers on its own.
+        masks_are_rare: Whether this graph's masks are seldom wanted, as another one makes most.
     """
 
     input_size: int
@@ -54,6 +55,7 @@ class BackendOptions:
     device: str | None = None
     graph_precision: str = "fp32"
     precision: Precision | None = None
+    masks_are_rare: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -130,9 +130,11 @@ class _Runner:
             # What is left of a batch after its groups goes through one by one.
             sizes = sorted({arrangement.group, 1}, reverse=True)
             graphs = [_of_batch(graph, size, options.input_size) for size in sizes]
-            # In a branch the plugin computes in floats.
-            can_branch = device == _CPU and options.graph_precision != "int8"
-            self._is_told = can_branch and all([mask_if_wanted(each) for each in graphs])
+            # In a branch the plugin computes in floats: of INT8 only for what is seldom wanted.
+            pays = options.graph_precision != "int8" or options.masks_are_rare
+            self._is_told = (
+                device == _CPU and pays and all([mask_if_wanted(each) for each in graphs])
+            )
             compiles = [core.compile_model(each, device, settings) for each in graphs]
             count = max(self._batch, 2 * arrangement.streams)
             self._requests = {

@@ -37,7 +37,7 @@ def move_less(graph: Any) -> None:
     stored = _int8_weights(graph)
     for weights in stored:
         weights.set_aside()
-    _fold(graph)  # else a bias is worked out by a dozen nodes
+    fold(graph)  # else a bias is worked out by a dozen nodes
     _turn_late(graph.inputs[0])
     _Shuffles(graph).remove()
     _gather_first(graph)
@@ -46,7 +46,8 @@ def move_less(graph: Any) -> None:
     graph.validate_nodes_and_infer_types()
 
 
-def _fold(graph: Any) -> None:
+def fold(graph: Any) -> None:
+    """Work out, in place, what is constant."""
     passes = Manager()
     passes.register_pass(ConstantFolding())
     passes.run_passes(graph)
@@ -90,7 +91,7 @@ def _int8_weights(graph: Any) -> list[_Int8Weights]:
     if not stored:
         return []
     folded = graph.clone()
-    _fold(folded)
+    fold(folded)
     found = []
     for twin in folded.get_ordered_ops():
         floats = _constant(twin, 1) if twin.get_friendly_name() in stored else None
@@ -123,9 +124,9 @@ def _scales(weights: NDArray[np.int8], floats: NDArray[np.float32]) -> NDArray[n
 
 def _turn_late(frames: Any) -> None:
     """Let frames be turned into planes after what is done to each channel by itself."""
-    turn = _only_reader(frames)
+    turn = only_reader(frames)
     while turn is not None and turn.get_type_name() == "Convert":
-        turn = _only_reader(turn.output(0))
+        turn = only_reader(turn.output(0))
     order = None if turn is None or turn.get_type_name() != "Transpose" else _constant(turn, 1)
     if turn is None or order is None or order.tolist() != TO_PLANES:
         return
@@ -134,7 +135,7 @@ def _turn_late(frames: Any) -> None:
         return
     rows, columns, channels = sizes
     last = turn
-    while (node := _only_reader(last.output(0))) is not None:
+    while (node := only_reader(last.output(0))) is not None:
         values = _constant(node, 1) if node.get_type_name() in _SCALING else None
         if values is None or values.shape not in ((), (1, channels, 1, 1)):
             break
@@ -157,7 +158,7 @@ def _turn_late(frames: Any) -> None:
 def _gather_first(graph: Any) -> None:
     """Let what is done to each number by itself be done to those alone that are gathered."""
     for node in graph.get_ordered_ops():
-        gather = _only_reader(node.output(0)) if node.get_type_name() in _BY_ITSELF else None
+        gather = only_reader(node.output(0)) if node.get_type_name() in _BY_ITSELF else None
         if gather is None or gather.get_type_name() != "GatherElements":
             continue
         readers = list(gather.output(0).get_target_inputs())
@@ -293,7 +294,7 @@ def _shuffle(node: Any) -> tuple[Any, int] | None:
     if order is None or order.tolist() != _SWAP_GROUPS or not came or not apart:
         return None
     is_whole = came == went and apart == [apart[0], came[0] // apart[0], *came[1:]]
-    is_alone = all(_only_reader(one.output(0)) is not None for one in (first, swap))
+    is_alone = all(only_reader(one.output(0)) is not None for one in (first, swap))
     return (first, apart[0]) if is_whole and is_alone else None
 
 
@@ -392,7 +393,8 @@ def _sizes(port: Any) -> list[int] | None:
     return [size.get_length() for size in list(shape)[1:]]
 
 
-def _only_reader(port: Any) -> Any | None:
+def only_reader(port: Any) -> Any | None:
+    """Return the one node that reads ``port``; None where there are more or none."""
     readers = list(port.get_target_inputs())
     return readers[0].get_node() if len(readers) == 1 else None
 

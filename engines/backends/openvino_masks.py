@@ -20,13 +20,15 @@ from numpy.typing import NDArray
 from openvino import opset15 as ops
 
 from engines.backends.base import Wanted
-from engines.backends.openvino_graph import TO_PLANES
+from engines.backends.openvino_graph import TO_PLANES, fold, only_reader
 
 _TOLD = "wanted"
 """Name of the input that says what is wanted."""
 _FIRST = frozenset({"boxes", "scores", "class_ids"})
 _DECIDING = frozenset({"boxes", "scores"})
 _CONVOLUTIONS = frozenset({"Convolution", "GroupConvolution"})
+_FROM_INT8 = frozenset({"Convert", "Subtract", "Multiply"})
+"""What follows upon a rounding, until there are floats again."""
 _FROM_PLANES = [0, 2, 3, 1]
 _LOOSE = 0.9
 """Limits are taken so much lower: bfloat16 may round a score or a box down, never so far."""
@@ -106,11 +108,28 @@ def _bodies(late: list[Any], before: Collection[str], branch: Any) -> tuple[list
     zeros = [np.zeros(list(one.shape), one.get_element_type().to_dtype()) for one in taken]
     passed = [ops.result(ops.constant(zero).output(0)) for zero in zeros]
     inside = [parameter for _, parameter, _ in entries.values()]
-    branch.set_then_body(openvino.Model(taken, inside, "masks"))
+    made = openvino.Model(taken, inside, "masks")
+    _to_floats(made)
+    branch.set_then_body(made)
     branch.set_else_body(openvino.Model(passed, [], "no masks"))
     for given, parameter, _ in entries.values():
         branch.set_input(given, parameter, None)
     return taken, passed
+
+
+def _to_floats(graph: Any) -> None:
+    """Undo what is meant for INT8: the plugin computes a branch in floats, and would only round."""
+    for node in graph.get_ordered_ops():
+        if node.get_type_name() != "FakeQuantize":
+            continue
+        rounded = node
+        while (reader := only_reader(rounded.output(0))) is not None:
+            if reader.get_type_name() not in _FROM_INT8:
+                break
+            rounded = reader
+        for target in rounded.output(0).get_target_inputs():
+            target.replace_source_output(node.input_value(0))
+    fold(graph)
 
 
 def _entry(source: Any, *, is_map: bool) -> tuple[Any, Any, Any]:

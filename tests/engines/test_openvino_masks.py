@@ -8,9 +8,10 @@ import openvino
 import pytest
 from openvino import opset15 as ops
 
-from engines import open_engine
+from engines import open_engine, resolve_engine
 from engines.backends.base import EVERYTHING, BackendOptions, Wanted
 from engines.backends.openvino_backend import OpenVinoBackend
+from engines.backends.openvino_graph import move_less
 from engines.backends.openvino_masks import mask_if_wanted, told
 from engines.fit import fitted
 from engines.yolo_fcn.crops import RgbPicture
@@ -183,3 +184,17 @@ def test_the_shipped_engine_makes_no_masks_of_small_people_and_finds_the_same(ca
         for patch, same in zip(one.patches, other.patches, strict=True):
             np.testing.assert_array_equal(patch, same)
     engine.close()
+
+
+def test_an_int8_graph_makes_them_too_where_they_are_looked_at():
+    frames = np.random.default_rng(0).integers(0, 256, (1, 416, 416, 3), np.uint8)
+    core, hints = openvino.Core(), {"INFERENCE_PRECISION_HINT": "f32"}
+    plain, graph = (core.read_model(resolve_engine("person-light-int8")) for _ in range(2))
+    expected = core.compile_model(plain, "CPU", hints)(frames)["prototypes"]
+    move_less(graph)
+    graph.reshape(frames.shape)
+    assert mask_if_wanted(graph)
+    compiled = core.compile_model(graph, "CPU", hints)
+    looked_at = compiled([frames, told(EVERYTHING)])["prototypes"].copy()
+    assert np.abs(looked_at - expected).mean() < 0.1 * np.abs(expected).mean()
+    assert not compiled([frames, told(Wanted(score_min=2.0))])["prototypes"].any()
