@@ -8,6 +8,7 @@ Convolutions in bfloat16 work with the channels innermost, and two things are sl
 - A channel shuffle (ShuffleNet) goes through memory one number at a time, a sixth of the engine
   ``person``'s time. Where a channel lies is only a matter of the weights before and after it, so
   each is taken straight to the convolution that reads it (`_Shuffles`).
+  Weights of INT8 are sorted as they are (`_Int8Weights`).
 - Frames come with the channels innermost too, but graphs turn them into planes at once, and the
   plugin turns them back. Turned after scaling instead, nothing is moved (`_turn_late`).
 """
@@ -28,6 +29,8 @@ _SCALING = frozenset({"Add", "Multiply", "Subtract", "Divide"})
 _CHANNELWISE = _SCALING | {"PRelu", "Relu", "Clamp", "Convert"}
 _CONVOLUTIONS = frozenset({"Convolution", "GroupConvolution"})
 _BY_ITSELF = {"Tanh": ops.tanh, "Sigmoid": ops.sigmoid}
+_NUMBERED_MAX = 1 << 24
+"""A float32 is exact up to here."""
 TO_PLANES = [0, 3, 1, 2]
 _SWAP_GROUPS = [0, 2, 1, 3, 4]
 
@@ -66,7 +69,7 @@ class _Int8Weights:
         self._scales = scales
 
     def set_aside(self) -> None:
-        """Put their numbers in the weights' place; floats count exactly to 16 million."""
+        """Put their numbers in the weights' place."""
         numbers = np.arange(self._weights.size, dtype=np.float32)
         _set(self._node, 1, numbers.reshape(self._weights.shape))
 
@@ -82,7 +85,10 @@ class _Int8Weights:
 
 
 def _int8_weights(graph: Any) -> list[_Int8Weights]:
-    """Return the weights of 8 bits whose scales are one an output, and whose zero is 0."""
+    """Return the weights of 8 bits whose scales are one an output, and whose zero is 0.
+
+    Those of a convolution with more of them than floats can number become floats.
+    """
     stored = {
         node.get_friendly_name(): (node, weights)
         for node in graph.get_ordered_ops()
@@ -108,8 +114,10 @@ def _stored_int8(node: Any) -> NDArray[np.int8] | None:
     source = node.input_value(1).get_node()
     while source.get_type_name() in ("Reshape", "Multiply", "Subtract", "Convert"):
         source = source.input_value(0).get_node()
-    is_stored = source.get_type_name() == "Constant" and source.get_element_type() == Type.i8
-    return np.array(source.data) if is_stored else None
+    if source.get_type_name() != "Constant" or source.get_element_type() != Type.i8:
+        return None
+    weights = np.array(source.data)
+    return weights if weights.size <= _NUMBERED_MAX else None
 
 
 def _scales(weights: NDArray[np.int8], floats: NDArray[np.float32]) -> NDArray[np.float32]:

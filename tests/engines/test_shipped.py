@@ -24,6 +24,7 @@ def test_every_shipped_engine_is_small_and_has_a_model_card():
     families = {entry.name: entry.manifest.family for entry in engines}
     assert families == {
         "person": "yolact",
+        "person-int8": "yolact",
         "person-light": "yolact",
         "person-light-int8": "yolact",
         "person-yolo-fcn": "yolo-fcn",

@@ -61,6 +61,12 @@ def test_a_network_of_every_family_builds_in_fp16(name):
         assert plan
 
 
+def test_an_engine_in_int8_builds():
+    data = resolve_engine("person-light-int8").read_bytes()
+    plan = build_plan(data, RTX, BuildSettings(batches=(1, 4), sm="sm89"), subject="int8")
+    assert len(plan) > 1_000_000
+
+
 def test_a_graph_that_is_refused_is_told_in_the_parsers_words():
     model = onnx.load(resolve_engine("person-light"))
     next(node for node in model.graph.node if node.op_type == "Sigmoid").op_type = "Sigmoit"
