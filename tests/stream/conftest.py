@@ -26,10 +26,10 @@ def children() -> set[int]:
     return found
 
 
-def descriptors() -> list[str]:
-    """Returns what this process has open, the resource tracker's pipe left out."""
+def descriptors(process: int | str = "self") -> list[str]:
+    """Returns what a process has open, the resource tracker's pipe left out."""
     found = []
-    for entry in Path("/proc/self/fd").iterdir():
+    for entry in Path(f"/proc/{process}/fd").iterdir():
         try:
             target = str(entry.readlink())
         except OSError:

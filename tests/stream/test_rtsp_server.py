@@ -23,6 +23,7 @@ from stream.rtsp_server import (
     open_listener,
     parse_rtsp_server,
 )
+from tests.stream.conftest import descriptors
 from tests.stream.views_feed import Viewer, viewing
 from tests.stream.writers import small_settings
 from tests.system.receiver import AT_ONCE, Receiver
@@ -293,10 +294,7 @@ def test_strangers_get_nothing_and_cost_little_while_a_player_goes_on(watch):
             player.wait_for_frames(count + 25)
             with Talk(url) as talk:
                 assert status_of(talk.ask("OPTIONS * RTSP/1.0\r\nCSeq: 1")) == 200
-            sockets = [
-                1 for entry in Path(f"/proc/{viewer.pid}/fd").iterdir()
-                if "socket:" in str(entry.readlink())
-            ]  # fmt: skip
+            sockets = [one for one in descriptors(viewer.pid) if one.startswith("socket:")]
             assert len(sockets) < 90
             assert resident_kib(viewer.pid) - before_kib < 30_000
         assert viewer.process.is_alive()
