@@ -27,7 +27,7 @@ _Channels = NDArray[np.int64]
 """Channels by their numbers in `_Shuffles`, in the order in which they lie in a tensor."""
 _SCALING = frozenset({"Add", "Multiply", "Subtract", "Divide"})
 _CHANNELWISE = _SCALING | {"PRelu", "Relu", "Clamp", "Convert"}
-_CONVOLUTIONS = frozenset({"Convolution", "GroupConvolution"})
+CONVOLUTIONS = frozenset({"Convolution", "GroupConvolution"})
 _BY_ITSELF = {"Tanh": ops.tanh, "Sigmoid": ops.sigmoid}
 _NUMBERED_MAX = 1 << 24
 """A float32 is exact up to here."""
@@ -92,7 +92,7 @@ def _int8_weights(graph: Any) -> list[_Int8Weights]:
     stored = {
         node.get_friendly_name(): (node, weights)
         for node in graph.get_ordered_ops()
-        if node.get_type_name() in _CONVOLUTIONS and (weights := _stored_int8(node)) is not None
+        if node.get_type_name() in CONVOLUTIONS and (weights := _stored_int8(node)) is not None
     }
     if not stored:
         return []

@@ -20,13 +20,12 @@ from numpy.typing import NDArray
 from openvino import opset15 as ops
 
 from engines.backends.base import Wanted
-from engines.backends.openvino_graph import TO_PLANES, fold, only_reader
+from engines.backends.openvino_graph import CONVOLUTIONS, TO_PLANES, fold, only_reader
 
 _TOLD = "wanted"
 """Name of the input that says what is wanted."""
 _FIRST = frozenset({"boxes", "scores", "class_ids"})
 _DECIDING = frozenset({"boxes", "scores"})
-_CONVOLUTIONS = frozenset({"Convolution", "GroupConvolution"})
 _FROM_INT8 = frozenset({"Convert", "Subtract", "Multiply"})
 """What follows upon a rounding, until there are floats again."""
 _FROM_PLANES = [0, 2, 3, 1]
@@ -102,7 +101,7 @@ def _bodies(late: list[Any], before: Collection[str], branch: Any) -> tuple[list
                 continue
             key = maker.get_name(), source.get_index()
             if key not in entries:
-                entries[key] = _entry(source, is_map=node.get_type_name() in _CONVOLUTIONS)
+                entries[key] = _entry(source, is_map=node.get_type_name() in CONVOLUTIONS)
             port.replace_source_output(entries[key][2])
     taken = [ops.result(result.input_value(0)) for result in late]
     zeros = [np.zeros(list(one.shape), one.get_element_type().to_dtype()) for one in taken]
