@@ -42,7 +42,7 @@ $(BIN)/python:
 $(VENV)/.core: pyproject.toml constraints.txt | $(BIN)/python
 	@echo 'installing maskstream and what running it needs into $(VENV)'
 	@$(PIP) install -c constraints.txt -e .
-	@$(BIN)/python -m tools.system_packages core
+	@$(BIN)/python -m maskstream.tools.dev.system_packages core
 	@touch $@
 
 $(VENV)/.all: pyproject.toml constraints.txt $(VENV)/.core
@@ -50,8 +50,8 @@ $(VENV)/.all: pyproject.toml constraints.txt $(VENV)/.core
 	@$(PIP) install -c constraints.txt -e '.[train,dev,web-demo]'
 	@touch $@
 
-$(VENV)/.system: tools/system_packages.py $(VENV)/.core
-	@$(BIN)/python -m tools.system_packages test
+$(VENV)/.system: tools/dev/system_packages.py $(VENV)/.core
+	@$(BIN)/python -m maskstream.tools.dev.system_packages test
 	@touch $@
 
 setup: $(VENV)/.core
@@ -63,7 +63,7 @@ setup-all: $(VENV)/.all
 system: $(VENV)/.system
 
 demo: $(VENV)/.core
-	@$(BIN)/python -m tools.demo --output-dir "$$OUT" $${VIDEO:+"$$VIDEO"}
+	@$(BIN)/python -m maskstream.tools.dev.demo --output-dir "$$OUT" $${VIDEO:+"$$VIDEO"}
 
 check: $(VENV)/.all
 	$(BIN)/ruff check .
@@ -88,12 +88,12 @@ bench-live: $(VENV)/.core
 
 soak: $(VENV)/.core
 	@mkdir -p "$$OUT"
-	$(BIN)/python -m tools.soak --output "$$OUT/soak.mkv"
-	$(BIN)/python -m tools.soak_live
+	$(BIN)/python -m maskstream.tools.bench.soak --output "$$OUT/soak.mkv"
+	$(BIN)/python -m maskstream.tools.bench.live.soak_live
 
 # Runs what a machine with an NVIDIA GPU can show, and prints one table.
 gpu-check: $(VENV)/.all
-	$(BIN)/python -m tools.gpu_check
+	$(BIN)/python -m maskstream.tools.bench.gpu_check
 
 clean:
 	rm -rf $(VENV) $(OUT) .mypy_cache .pytest_cache .ruff_cache

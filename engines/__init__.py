@@ -6,13 +6,19 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from engines.backends.base import Backend, BackendOptions, Model, Precision, graph_name
-from engines.backends.registry import BACKENDS, open_backend
-from engines.engine import Engine
-from engines.errors import BackendError, EngineFileError
-from engines.onnx_parts import split_graphs
-from engines.tensorrt.plan_file import PLAN_SUFFIX, check_plan_backend, crops_plan_path
-from engines.zoo import read_manifest, resolve_engine
+from maskstream.engines.backends import BACKENDS, open_backend
+from maskstream.engines.engine import Engine
+from maskstream.engines.errors import BackendError, EngineFileError
+from maskstream.engines.files.onnx_parts import split_graphs
+from maskstream.engines.files.plan_file import PLAN_SUFFIX, check_plan_backend, crops_plan_path
+from maskstream.engines.files.zoo import read_manifest, resolve_engine
+from maskstream.engines.interface.backend import (
+    Backend,
+    BackendOptions,
+    Model,
+    Precision,
+    graph_name,
+)
 
 __all__ = ["BACKENDS", "Engine", "open_engine", "read_manifest", "resolve_engine"]
 
@@ -31,14 +37,14 @@ def open_engine(
     """Load an engine.
 
     Args:
-        name_or_path: As `engines.zoo.resolve_engine` takes it.
+        name_or_path: As `engines.files.zoo.resolve_engine` takes it.
         backend: A key of `BACKENDS`, or "auto" for the best one here.
         device: As the backend names it; None for its usual one.
         precision: To compute in; None for the quickest that the backend offers on its own.
         require_gpu: Whether to fail rather than to run on the processor.
         threads: That the runtime may use, at least 1.
         batch: Frames that will come at once; None for as many as the backend prefers.
-        family: As `engines.zoo.read_manifest` takes it.
+        family: As `engines.files.zoo.read_manifest` takes it.
 
     Raises:
         EngineFileError: There is no such engine, or it is no engine.

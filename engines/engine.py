@@ -9,17 +9,17 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.assemble import Outputs, Selection
-from engines.backends.base import EVERYTHING, Backend, PlanesBackend, Wanted
-from engines.errors import BackendError
-from engines.families import get_family
-from engines.fit import make_fit
-from engines.instances import Instances
-from engines.manifest import Manifest
-from engines.mask_scores import weighed
-from engines.planar_frame import PlanarFrame
-from engines.yolo_fcn.crops import FittedPicture, Picture
-from engines.yolo_fcn.masks import MAX_CROPS, CropMasker, Pictures, sure_crops
+from maskstream.engines.decoding.crops import FittedPicture, Picture
+from maskstream.engines.decoding.families import get_family
+from maskstream.engines.decoding.mask_scores import weighed
+from maskstream.engines.decoding.prototypes import Selection
+from maskstream.engines.decoding.second_stage import MAX_CROPS, CropMasker, Pictures, sure_crops
+from maskstream.engines.errors import BackendError
+from maskstream.engines.files.manifest import Manifest
+from maskstream.engines.interface.backend import EVERYTHING, Backend, Outputs, PlanesBackend, Wanted
+from maskstream.engines.interface.fit import make_fit
+from maskstream.engines.interface.instances import Instances
+from maskstream.engines.interface.planar_frame import PlanarFrame
 
 Frames = NDArray[np.uint8] | Sequence[PlanarFrame]
 """A batch: inputs that are ready, or frames as they came."""

@@ -7,8 +7,10 @@ EngineError(ValueError)            an engine, or a request to one, is not usable
 +-- WeightsError                   a weights file does not fit the network
 """
 
+from maskstream.errors import MaskstreamError
 
-class EngineError(ValueError):
+
+class EngineError(MaskstreamError, ValueError):
     """An engine, or a request to one, is not usable; the text says what would be."""
 
 

@@ -1,6 +1,5 @@
 """How frames move: capture, infer, overlay and sink as processes around shared slots.
 
-Read in this order: ``frame`` (what a slot holds), ``pool`` (where slots lie), ``channel`` (how a
-slot changes hands), ``stages`` (what every process does), ``topology`` (who is joined to whom) and
-``supervisor`` (who starts, watches and ends them). This package never imports torch.
+Read in this order: `memory` (what a slot holds and how it changes hands), `stages` (what every
+process does), `supervision` (who starts, watches and ends them). This package never imports torch.
 """

@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from stream.errors import OutputError
-from stream.options import NULL_OUTPUT
-from stream.output import CONTAINERS
-from stream.redact import shown
+from maskstream.errors import OutputError
+from maskstream.stream.addresses.redact import shown
+from maskstream.stream.options import NULL_OUTPUT
+
+CONTAINERS = {".mp4": "mp4", ".mkv": "matroska"}
+"""Suffix of a recording to FFmpeg's name of its container."""
 
 DeliveryKind = Literal[
     "null", "window", "video", "folder", "hls", "results", "page", "publish", "rtsp_server",

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from engines.backends.base import Precision
-from engines.manifest import Manifest
-from engines.yolo_fcn.masks import MAX_CROPS
-from stream.errors import ConfigError
-from stream.live_open import LiveOptions
+from maskstream.engines.decoding.second_stage import MAX_CROPS
+from maskstream.engines.files.manifest import Manifest
+from maskstream.engines.interface.backend import Precision
+from maskstream.errors import ConfigError
+
+RtspTransport = Literal["tcp", "udp"]
 
 Policy = Literal["block", "latest"]
 ColorBy = Literal["class", "instance"]
@@ -48,6 +49,16 @@ class CodecOptions:
     """libx264's preset: ultrafast ... veryslow."""
     crf: int = 20
     """libx264's constant rate factor, 0 (lossless) to 51."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveOptions:
+    """How live sources are read."""
+
+    rtsp_transport: RtspTransport = "tcp"
+    """TCP loses nothing and passes firewalls; UDP does not wait for what is lost."""
+    timeout_s: float | None = None
+    """How long a source may be silent before it counts as lost; None: 1 s, http 10 s."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from engines.backends.nvidia import why_no_gpu
+from maskstream.engines.runtimes.nvidia import why_no_gpu
 from tests.kept import KEPT_DIR
 
 # The threads of torch's OpenMP spin while they wait for each other. On two busy cores that makes a
@@ -24,15 +24,15 @@ TESTS_DIR = Path(__file__).resolve().parent
 REPOSITORY_DIR = TESTS_DIR.parent
 
 LONG_FILES = (
-    "tools/test_training.py",
-    "train/test_trainer.py",
-    "tools/test_run.py",
-    "engines/test_backend_contract.py",
-    "stream/test_restarts.py",
-    "engines/test_openvino_backend.py",
-    "train/test_mask_rcnn_recipe.py",
-    "stream/test_rtsp_server.py",
-    "tools/test_doctor.py",
+    "tools/training/test_training.py",
+    "train/loop/test_trainer.py",
+    "tools/run/test_command.py",
+    "engines/runtimes/test_backend_contract.py",
+    "stream/supervision/test_restarts.py",
+    "engines/runtimes/openvino/test_backend.py",
+    "train/mask_rcnn/test_recipe.py",
+    "stream/viewers/rtsp/test_server.py",
+    "tools/doctor/test_command.py",
     "engines/test_shipped.py",
     "system/test_clips.py",
     "system/test_page.py",

@@ -4,30 +4,28 @@ import ast
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import LONG_FILES, TESTS_DIR
+from tests.rooms import MAY_IMPORT
 
 FOLDERS = ("engines", "stream", "train", "tools")
-MAY_IMPORT = {
-    "engines": {"engines"},
-    "stream": {"stream", "engines"},
-    "train": {"train", "engines"},
-    "tools": {"tools", "train", "stream", "engines"},
-}
+ROOM_MAX_MODULES = 20
+FUNCTION_MAX_LINES = 60
 FILE_MAX_BYTES = 20 * 1024 * 1024
 
 
-def modules_imported(path: Path) -> Iterator[str]:
-    """Every absolute module name that a file imports, at any depth of its code."""
+def names_imported(path: Path) -> Iterator[str]:
+    """Every absolute name that a file imports, at any depth of its code."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), str(path))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def tracked_files(repository_dir: Path) -> list[Path]:
@@ -45,14 +43,121 @@ def tracked_files(repository_dir: Path) -> list[Path]:
     return [path for name in names if (path := repository_dir / name).is_file()]
 
 
-@pytest.mark.parametrize("folder", FOLDERS)
-def test_a_folder_imports_only_what_its_place_allows(folder, repository_dir):
+def our_files(repository_dir: Path) -> list[Path]:
+    """The files of code in the four folders, relative to the repository."""
+    return sorted(
+        path.relative_to(repository_dir)
+        for folder in FOLDERS
+        for path in (repository_dir / folder).rglob("*.py")
+    )
+
+
+def room_of(path: Path) -> str:
+    """The room that a file lies in; a module at the top of a folder is a room of its own."""
+    if path.name == "__init__.py" or len(path.parts) > 2:
+        return ".".join(path.parent.parts)
+    return ".".join(path.with_suffix("").parts)
+
+
+def rooms_imported(repository_dir: Path, path: Path) -> set[str]:
+    """The rooms that a file imports from, at any depth of its code."""
+    rooms = set()
+    for name in names_imported(repository_dir / path):
+        if name.split(".")[0] != "maskstream":
+            continue
+        place = Path(*name.split(".")[1:])
+        while place.parts and not (
+            (repository_dir / place).is_dir() or (repository_dir / f"{place}.py").is_file()
+        ):
+            place = place.parent
+        if place.parts:
+            is_folder = (repository_dir / place).is_dir()
+            rooms.add(room_of(place / "__init__.py" if is_folder else place.with_suffix(".py")))
+    return rooms - {room_of(path), "errors"}
+
+
+def test_rooms_import_only_what_the_table_allows(repository_dir):
     wrong = [
-        f"{path.relative_to(repository_dir)} imports {name}"
-        for path in sorted((repository_dir / folder).rglob("*.py"))
-        for name in modules_imported(path)
-        if name.split(".")[0] in FOLDERS and name.split(".")[0] not in MAY_IMPORT[folder]
+        f"{path} imports {room}"
+        for path in our_files(repository_dir)
+        for room in sorted(rooms_imported(repository_dir, path))
+        if room not in MAY_IMPORT.get(room_of(path), "").split()
     ]
+    assert wrong == []
+
+
+def test_the_table_of_rooms_has_no_circle_and_no_idle_entry(repository_dir):
+    names = list(MAY_IMPORT)
+    ranks = {name: rank for rank, name in enumerate(names)}
+    upwards = [
+        f"{room} -> {other}"
+        for room, others in MAY_IMPORT.items()
+        for other in others.split()
+        if ranks[other] >= ranks[room]
+    ]
+    used = {
+        (room_of(path), room)
+        for path in our_files(repository_dir)
+        for room in rooms_imported(repository_dir, path)
+    }
+    allowed = {(room, other) for room, others in MAY_IMPORT.items() for other in others.split()}
+    assert (upwards, sorted(allowed - used)) == ([], [])
+
+
+def test_a_room_holds_no_more_than_a_reader_can_take_in(repository_dir):
+    counts = Counter(
+        room_of(path)
+        for path in our_files(repository_dir)
+        if path.name != "__init__.py" and len(path.parts) > 2
+    )
+    assert {room: count for room, count in counts.items() if count > ROOM_MAX_MODULES} == {}
+
+
+def test_rooms_are_two_levels_deep_at_most_and_say_what_lives_in_them(repository_dir):
+    rooms = {path.parent for path in our_files(repository_dir)}
+    assert [str(room) for room in rooms if len(room.parts) > 3] == []
+    silent = [
+        str(room)
+        for room in sorted(rooms)
+        if not ast.get_docstring(ast.parse((repository_dir / room / "__init__.py").read_text()))
+    ]
+    assert silent == []
+
+
+def test_no_module_of_ours_is_imported_by_a_bare_name(repository_dir):
+    tests = (repository_dir / "tests").rglob("*.py")
+    files = [*our_files(repository_dir), *(path.relative_to(repository_dir) for path in tests)]
+    wrong = [
+        f"{path} imports {name}"
+        for path in files
+        for name in names_imported(repository_dir / path)
+        if name.split(".")[0] in FOLDERS
+    ]
+    assert wrong == []
+
+
+def public_definitions(tree: ast.Module) -> Iterator[tuple[str, ast.AST]]:
+    """Public functions, classes and methods of a module, each with its dotted name."""
+    todo: list[tuple[str, ast.AST]] = [("", tree)]
+    while todo:
+        prefix, parent = todo.pop()
+        for node in ast.iter_child_nodes(parent):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                if node.name.startswith("_"):
+                    continue
+                yield prefix + node.name, node
+                if isinstance(node, ast.ClassDef):
+                    todo.append((f"{prefix}{node.name}.", node))
+
+
+def test_everything_public_has_a_docstring_and_annotations(repository_dir):
+    wrong = []
+    for path in our_files(repository_dir):
+        for name, node in public_definitions(ast.parse((repository_dir / path).read_text())):
+            if not ast.get_docstring(node):  # type: ignore[arg-type]
+                wrong.append(f"{path}: {name} has no docstring")
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.returns is None:
+                wrong.append(f"{path}: {name} does not say what it returns")
     assert wrong == []
 
 
@@ -60,7 +165,7 @@ def test_stream_never_names_torch(repository_dir):
     wrong = [
         str(path.relative_to(repository_dir))
         for path in sorted((repository_dir / "stream").rglob("*.py"))
-        if {"torch", "torchvision"} & {name.split(".")[0] for name in modules_imported(path)}
+        if {"torch", "torchvision"} & {name.split(".")[0] for name in names_imported(path)}
     ]
     assert wrong == []
 
@@ -68,8 +173,9 @@ def test_stream_never_names_torch(repository_dir):
 def test_loading_the_command_and_the_line_loads_no_torch(repository_dir):
     """All that `maskstream run` imports before it opens an engine, in a fresh interpreter."""
     code = (
-        "import importlib, pkgutil, sys, tools.cli, engines, stream\n"
-        "for module in pkgutil.walk_packages(stream.__path__, 'stream.'):\n"
+        "import importlib, pkgutil, sys, maskstream.tools.cli, maskstream.engines\n"
+        "import maskstream.stream as stream\n"
+        "for module in pkgutil.walk_packages(stream.__path__, 'maskstream.stream.'):\n"
         "    importlib.import_module(module.name)\n"
         "found = {n.split('.')[0] for n in sys.modules} & {'torch', 'torchvision', 'pycocotools'}\n"
         "sys.exit(f'loaded: {found}' if found else 0)\n"

@@ -12,11 +12,9 @@ from typing import Annotated
 
 import typer
 
-from engines.errors import EngineError
-from stream.errors import StreamError
-from stream.redact import hide_from_process_list, scrubbed, shown
-from tools.extras import with_install_command
-from train.errors import TrainError
+from maskstream.errors import MaskstreamError
+from maskstream.stream.addresses.redact import hide_from_process_list, scrubbed, shown
+from maskstream.tools.arguments.extras import with_install_command
 
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
@@ -29,24 +27,24 @@ _IN_OUR_WORDS = {
 """What typer says -> what we say."""
 
 _COMMANDS: Mapping[str, tuple[str, str]] = {
-    "run": ("tools.run", "run"),
-    "config": ("tools.config", "config_app"),
-    "top": ("tools.top", "top"),
-    "doctor": ("tools.doctor", "doctor"),
-    "engines": ("tools.engines_list", "app"),
-    "devices": ("tools.devices", "devices"),
-    "images": ("tools.images", "images"),
-    "data": ("tools.data", "data_app"),
-    "train": ("tools.train_engine", "train"),
-    "tune": ("tools.tune", "tune"),
-    "eval": ("tools.evaluate", "evaluate"),
-    "export": ("tools.export", "export"),
-    "build": ("tools.build", "build"),
-    "import": ("tools.import_weights", "import_weights"),
-    "quantize": ("tools.quantize", "quantize"),
-    "parity": ("tools.parity", "parity"),
-    "bench": ("tools.bench", "bench"),
-    "web-demo": ("tools.web_demo", "web_demo"),
+    "run": ("maskstream.tools.run.command", "run"),
+    "config": ("maskstream.tools.run.config_command", "config_app"),
+    "top": ("maskstream.tools.top", "top"),
+    "doctor": ("maskstream.tools.doctor.command", "doctor"),
+    "engines": ("maskstream.tools.engine_files.engines_command", "app"),
+    "devices": ("maskstream.tools.devices", "devices"),
+    "images": ("maskstream.tools.images", "images"),
+    "data": ("maskstream.tools.datasets.command", "data_app"),
+    "train": ("maskstream.tools.training.train_command", "train"),
+    "tune": ("maskstream.tools.training.tune_command", "tune"),
+    "eval": ("maskstream.tools.training.eval_command", "evaluate"),
+    "export": ("maskstream.tools.engine_files.export_command", "export"),
+    "build": ("maskstream.tools.engine_files.build_command", "build"),
+    "import": ("maskstream.tools.engine_files.import_command", "import_weights"),
+    "quantize": ("maskstream.tools.engine_files.quantize_command", "quantize"),
+    "parity": ("maskstream.tools.engine_files.parity_command", "parity"),
+    "bench": ("maskstream.tools.bench.command", "bench"),
+    "web-demo": ("maskstream.tools.web_demo.command", "web_demo"),
 }
 """Module and what in it is the command, by name, in the order of the help."""
 
@@ -124,14 +122,11 @@ def run_command_line(arguments: list[str]) -> int:
         if exc.format_message():  # empty where the help was shown for want of a command
             print(_usage_line(exc, arguments), file=sys.stderr)
         return exc.exit_code
-    except StreamError as exc:
+    except MaskstreamError as exc:
         # One line for each mistake, where several were found at once.
         for line in with_install_command(str(exc)).splitlines():
             print(f"maskstream: {scrubbed(line)}", file=sys.stderr)
         return exc.exit_code
-    except (EngineError, TrainError) as exc:
-        print(f"maskstream: {with_install_command(str(exc))}", file=sys.stderr)
-        return EXIT_USAGE
     except (KeyboardInterrupt, typer.Abort):
         return EXIT_INTERRUPTED
 

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from stream.camera import lasting_name
-from stream.media import cause_of
-from stream.v4l2 import Camera, ask_camera, device_paths
+from maskstream.stream.sources.camera import lasting_name
+from maskstream.stream.sources.media import cause_of
+from maskstream.stream.sources.v4l2 import Camera, ask_camera, device_paths
 
 PathsArgument = Annotated[
     list[str] | None,

@@ -15,24 +15,24 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
-from engines import Engine
-from engines.fit import fitted
-from engines.instances import Instances
-from engines.yolo_fcn.crops import RgbPicture
-from stream.colors import LIMITED_RANGE
-from stream.display import lead_qt_to_display
-from stream.drawing import ColorBy, DrawStyle, Painter
-from stream.errors import ConfigError, OutputError, SourceError, StreamError
-from stream.frame import planes_of
-from stream.machine import available_cores
-from stream.output import partial_path
-from stream.results import as_json, frame_record
-from stream.still import Still
-from tools.checks import check_file, class_ids_of
-from tools.engine_options import FamilyOption
-from tools.opening import open_any
+from maskstream.engines import Engine
+from maskstream.engines.decoding.crops import RgbPicture
+from maskstream.engines.files.disk import partial_path
+from maskstream.engines.interface.fit import fitted
+from maskstream.engines.interface.instances import Instances
+from maskstream.errors import ConfigError, MaskstreamError, OutputError, SourceError
+from maskstream.stream.memory.frame import planes_of
+from maskstream.stream.pixels.colors import LIMITED_RANGE
+from maskstream.stream.pixels.painter import ColorBy, DrawStyle, Painter
+from maskstream.stream.pixels.still import Still
+from maskstream.stream.processes.machine import available_cores
+from maskstream.stream.recording.results import as_json, frame_record
+from maskstream.stream.viewers.window.display import lead_qt_to_display
+from maskstream.tools.arguments.checks import check_file, class_ids_of
+from maskstream.tools.arguments.engine_options import FamilyOption
+from maskstream.tools.arguments.opening import open_any
+from maskstream.tools.arguments.pictures import SUFFIXES, pictures_of, read_bgr
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 BATCH = 4
 _BT601 = 6
 _LEAVE_KEYS = frozenset(b"qQ\x1b")
@@ -99,7 +99,7 @@ def images(
     if results is not None:
         check_file(results)
     if display:
-        from stream.window import check_display
+        from maskstream.stream.viewers.window.window import check_display
 
         check_display()
     elif output is None and results is None:
@@ -188,22 +188,6 @@ def draw_on(bgr: NDArray[np.uint8], instances: Instances, style: DrawStyle) -> N
     return np.where(is_drawn, after[:height, :width], bgr)
 
 
-def pictures_of(source: Path) -> list[Path]:
-    """Return the picture, or the pictures of a folder.
-
-    Raises:
-        SourceError: There is none.
-    """
-    if source.is_file():
-        return [source]
-    if not source.is_dir():
-        raise SourceError(f"{source}: no such file; a picture or a folder of pictures is needed.")
-    paths = sorted(p for p in source.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
-    if not paths:
-        raise SourceError(f"{source}: no pictures in it; files ending in {', '.join(SUFFIXES)}.")
-    return paths
-
-
 def _targets(paths: Sequence[Path], source: Path, output: Path | None) -> dict[Path, Path]:
     """Return where each masked picture goes; a folder is made.
 
@@ -252,15 +236,6 @@ def _read(paths: Iterable[Path], bad: list[Path]) -> Iterator[Picture]:
             yield Picture(path, bgr)
 
 
-def read_bgr(path: Path) -> NDArray[np.uint8] | None:
-    """Return a picture's (H, W, 3) BGR, the right way up; None where OpenCV does not read it."""
-    try:
-        bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    except cv2.error:  # the header says a size that no memory holds
-        return None
-    return None if bgr is None else np.asarray(bgr, np.uint8)
-
-
 @contextmanager
 def _lines(path: Path) -> Iterator[TextIO]:
     """Open a file for lines; it gets its name when all are in it.
@@ -273,7 +248,7 @@ def _lines(path: Path) -> Iterator[TextIO]:
         with partial.open("w", encoding="utf-8") as file:
             yield file
         partial.replace(path)
-    except StreamError:
+    except MaskstreamError:
         raise
     except OSError as exc:
         raise OutputError(

@@ -14,10 +14,11 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from stream.errors import ConfigError
-from stream.progress import figures_table, progress_line
-from stream.publish import TOPIC, Endpoint, parse_endpoint
-from stream.status import Status, decode_status
+from maskstream.errors import ConfigError
+from maskstream.stream.network.zmq_socket import Endpoint, parse_endpoint
+from maskstream.stream.telemetry.progress import figures_table, progress_line
+from maskstream.stream.telemetry.status import Status, decode_status
+from maskstream.stream.telemetry.status_publisher import TOPIC
 
 GONE_S = 3.0
 """Figures come every second; a run that is silent for so long is gone."""

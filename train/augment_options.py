@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from engines.fit import FitKind
+from maskstream.engines.interface.fit import FitKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

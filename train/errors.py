@@ -5,8 +5,10 @@ TrainError(ValueError)       training or evaluation cannot start or go on
 +-- DivergedError            the loss stopped being finite
 """
 
+from maskstream.errors import MaskstreamError
 
-class TrainError(ValueError):
+
+class TrainError(MaskstreamError, ValueError):
     """Training or evaluation cannot start or go on; the text says what is needed."""
 
 

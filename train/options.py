@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from train.augment_options import AugmentOptions
-from train.errors import TrainError
-from train.schedule import BurnInSchedule, ConstantThenDecay, StepSchedule
+from maskstream.train.augment_options import AugmentOptions
+from maskstream.train.errors import TrainError
+from maskstream.train.schedule import BurnInSchedule, ConstantThenDecay, StepSchedule
 
 Precision = Literal["fp32", "bf16", "fp16"]
 Schedule = Literal["step", "constant-decay", "burn-in"]
@@ -25,7 +25,7 @@ FAMILY_OPTIONS = SCENE_OPTIONS | {
     "is_multi_scale",
     "vertical_mirror_probability",
 }
-"""What not every family heeds; `train.recipe.Recipe.own_options` has what one does."""
+"""What not every family heeds; `train.loop.recipe.Recipe.own_options` has what one does."""
 PUBLISHED_BATCH = 8
 """What YOLACT's learning rate, length and steps are meant for."""
 

@@ -10,11 +10,11 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from train.errors import DivergedError, TrainError
-from train.evaluate import Metrics
-from train.log import Progress
-from train.options import FAMILY_OPTIONS, TrainOptions
-from train.recipe import Recipe
+from maskstream.train.errors import DivergedError, TrainError
+from maskstream.train.evaluation.coco_ap import Metrics
+from maskstream.train.loop.log import Progress
+from maskstream.train.loop.recipe import Recipe
+from maskstream.train.options import FAMILY_OPTIONS, TrainOptions
 
 STUDY_NAME = "maskstream"
 STUDY_FILE = "study.db"

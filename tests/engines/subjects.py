@@ -6,11 +6,11 @@ from pathlib import Path
 
 from torch import nn
 
-from engines.backends.base import InputLayout
-from engines.onnx_parts import split_graphs
+from maskstream.engines.files.onnx_parts import split_graphs
+from maskstream.engines.interface.backend import InputLayout
 from tests.engines import foreign, tiny
-from tests.engines.mask_rcnn import tiny as mask_rcnn
-from tests.engines.yolo_fcn import hand_made
+from tests.engines.networks.mask_rcnn import tiny as mask_rcnn
+from tests.engines.networks.yolo_fcn import hand_made
 from tests.kept import kept_file
 
 

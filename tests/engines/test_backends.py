@@ -1,94 +1,170 @@
-"""Agreement of the exported graph with torch, and opening by name and path."""
+"""Which backend a graph is opened in, and what is said where it is another than was asked for."""
 
-import numpy as np
+import subprocess
+
 import pytest
 
-from engines import open_engine
-from engines.backends.base import BackendOptions, in_parts
-from engines.backends.openvino_backend import OpenVinoBackend
-from engines.backends.torch_backend import TorchBackend
-from engines.errors import BackendError
-from tests.engines.tiny import tiny_detector, tiny_engine_file
+from maskstream.engines import backends as registry
+from maskstream.engines.backends import BACKENDS, Runtime, open_backend
+from maskstream.engines.errors import BackendError, UnavailableError
+from maskstream.engines.interface.backend import BackendOptions
+from maskstream.engines.runtimes import nvidia
+from tests.engines.tiny import tiny_engine_file
+
+OPTIONS = BackendOptions(input_size=64, batch=1)
 
 
-def openvino(**options) -> OpenVinoBackend:
-    return OpenVinoBackend(tiny_engine_file(), BackendOptions(input_size=64, **options))
+class FakeBackend:
+    def __init__(self, name, device):
+        self.name, self.device, self.precision, self.preferred_batch = name, device, "fp32", 1
+        self.is_closed = False
+
+    def close(self):
+        self.is_closed = True
 
 
-def _noise(count, seed):
-    return np.random.default_rng(seed).integers(0, 256, (count, 64, 64, 3), np.uint8)
+def runtime(name, *, missing=None, device="cpu", **facts):
+    """Returns a runtime that opens a fake, or says what is missing where a device was asked for."""
+
+    def open_fake(model, options):
+        if missing is not None and (options.device or device) != "cpu":
+            raise UnavailableError(missing)
+        return FakeBackend(name, options.device or device)
+
+    return Runtime(open=open_fake, why_not=lambda: missing if device != "cpu" else None, **facts)
 
 
-def test_onnx_equals_torch():
-    """In float32 OpenVINO and torch differ by rounding only; what is kept is the same."""
-    frames = _noise(4, seed=3)
-    ours = TorchBackend(tiny_detector(), 64).infer(frames)
-    opened = openvino(batch=1, precision="fp32")
-    theirs = opened.infer(frames)
-    opened.close()
-    np.testing.assert_allclose(theirs["scores"], ours["scores"], atol=1e-4)
-    np.testing.assert_allclose(theirs["prototypes"], ours["prototypes"], atol=1e-3)
-    # Rows of nearly equal score may change places, so boxes are compared where the order is sure.
-    sure = np.diff(ours["scores"], axis=1, prepend=2.0) < -1e-3
-    sure &= np.diff(ours["scores"], axis=1, append=-1.0) < -1e-3
-    assert sure.sum() >= 20
-    np.testing.assert_allclose(theirs["boxes"][sure], ours["boxes"][sure], atol=1e-3)
-    np.testing.assert_array_equal(theirs["class_ids"][sure], ours["class_ids"][sure])
+def opened(monkeypatch, runtimes, *, no_gpu=None, device=None, **wanted):
+    monkeypatch.setattr(registry, "BACKENDS", runtimes)
+    monkeypatch.setattr(registry, "why_no_gpu", lambda: no_gpu)
+    options = BackendOptions(input_size=64, device=device)
+    backend, reason = open_backend(b"", options, **wanted)
+    return backend.name, backend.device, reason
 
 
-def test_onnx_masks_equal_torch_masks():
-    from engines.engine import Engine
-    from tests.engines.tiny import tiny_manifest
-
-    frames = _noise(3, seed=5)
-    sizes = [(200, 100)] * 3
-    opened = openvino(batch=1, precision="fp32")
-    with (
-        Engine(TorchBackend(tiny_detector(), 64), tiny_manifest()) as a,
-        Engine(opened, tiny_manifest()) as b,
-    ):
-        for ours, theirs in zip(
-            a.detect(frames, sizes, score_min=0.2),
-            b.detect(frames, sizes, score_min=0.2),
-            strict=True,
-        ):
-            assert len(ours) == len(theirs) > 0
-            for row in range(len(ours)):
-                first, second = ours.mask(row), theirs.mask(row)
-                assert first.shape == second.shape
-                union = (first | second).sum()
-                assert union == 0 or (first & second).sum() / union > 0.98
+CPU_ONLY = {
+    "openvino": runtime(
+        "openvino", missing="it lists no GPU", gpu=("openvino", "GPU"), stand_in="openvino"
+    ),
+    "onnxruntime": runtime("onnxruntime", gpu=("onnxruntime:cuda", None), stand_in="onnxruntime"),
+    "onnxruntime:cuda": runtime(
+        "onnxruntime:cuda", missing="no CUDA", device="cuda:0", stand_in="onnxruntime"
+    ),
+    "tensorrt": runtime("tensorrt", missing="not installed", device="cuda:0"),
+}
+WITH_CUDA = CPU_ONLY | {"onnxruntime:cuda": runtime("onnxruntime:cuda", device="cuda:0")}
 
 
-def test_engine_opens_by_path_and_names_what_it_runs_in():
-    with open_engine(str(tiny_engine_file()), threads=1, batch=1) as engine:
-        assert engine.manifest.class_names == ("circle", "square", "star")
-        assert engine.backend == "openvino"
-        assert engine.precision in {"fp32", "bf16", "fp16"}
+def test_auto_takes_the_processor_s_best_where_there_is_no_gpu(monkeypatch):
+    found = opened(monkeypatch, CPU_ONLY, no_gpu="no driver")
+    assert found == ("openvino", "cpu", "no driver")
 
 
-def test_unknown_backend_is_an_error_that_lists_the_known():
-    with pytest.raises(BackendError, match="openvino"):
-        open_engine(str(tiny_engine_file()), backend="tensorflow")
+def test_auto_takes_the_best_on_the_gpu_that_is_here_and_says_what_is_better_but_missing(
+    monkeypatch,
+):
+    found = opened(monkeypatch, WITH_CUDA)
+    assert found == ("onnxruntime:cuda", "cuda:0", "not tensorrt: not installed")
 
 
-def test_a_graph_that_openvino_refuses_is_one_line(tmp_path):
-    data = tiny_engine_file().read_bytes()
-    broken = tmp_path / "broken.onnx"
-    broken.write_bytes(data.replace(b"Softmax", b"Sofdmax"))
-    with pytest.raises(BackendError) as caught:
-        OpenVinoBackend(broken, BackendOptions(input_size=64, batch=1))
-    assert "\n" not in str(caught.value)
+def test_auto_goes_down_to_the_processor_with_all_reasons(monkeypatch):
+    name, device, reason = opened(monkeypatch, CPU_ONLY)
+    assert (name, device) == ("openvino", "cpu")
+    assert reason == "not tensorrt: not installed; not onnxruntime:cuda: no CUDA"
 
 
-def test_more_frames_than_fit_go_through_part_by_part_in_their_order():
-    taken = []
+def test_what_was_asked_for_and_is_here_needs_no_reason(monkeypatch):
+    assert opened(monkeypatch, CPU_ONLY, backend="onnxruntime") == ("onnxruntime", "cpu", "")
+    assert opened(monkeypatch, WITH_CUDA, backend="onnxruntime:cuda") == (
+        "onnxruntime:cuda", "cuda:0", "",
+    )  # fmt: skip
 
-    def run(frames):
-        taken.append(len(frames))
-        return {"firsts": frames[:, 0, 0, 0].copy()}
 
-    frames = np.zeros((7, 2, 2, 3), np.uint8)
-    frames[:, 0, 0, 0] = np.arange(7)
-    assert in_parts(run, frames, 3)["firsts"].tolist() == list(range(7))
-    assert taken == [3, 3, 1]
+@pytest.mark.parametrize(
+    ("backend", "device", "found"),
+    [
+        ("onnxruntime:cuda", None, ("onnxruntime", "cpu", "not onnxruntime:cuda: no CUDA")),
+        ("openvino", "GPU", ("openvino", "cpu", "not openvino on GPU: it lists no GPU")),
+    ],
+)
+def test_the_processor_stands_in_for_a_gpu_and_the_reason_is_told(
+    monkeypatch, backend, device, found
+):
+    assert opened(monkeypatch, CPU_ONLY, backend=backend, device=device) == found
+
+
+@pytest.mark.parametrize(
+    ("backend", "device", "text"),
+    [
+        ("auto", None, "not openvino on GPU: it lists no GPU"),
+        ("openvino", None, "not openvino on GPU"),
+        ("openvino", "cpu", "openvino on cpu runs on the processor"),
+        ("onnxruntime", None, "not onnxruntime:cuda: no CUDA"),
+        ("onnxruntime:cuda", None, "not onnxruntime:cuda: no CUDA"),
+        ("tensorrt", None, "not tensorrt: not installed"),
+    ],
+)
+def test_a_gpu_that_is_required_is_not_stood_in_for(monkeypatch, backend, device, text):
+    with pytest.raises(BackendError, match=rf"--require-gpu: .*{text}"):
+        opened(monkeypatch, CPU_ONLY, backend=backend, device=device, require_gpu=True)
+
+
+def test_a_gpu_that_is_required_and_here_is_taken(monkeypatch):
+    found = opened(monkeypatch, WITH_CUDA, backend="onnxruntime", require_gpu=True)
+    assert found == ("onnxruntime:cuda", "cuda:0", "")
+
+
+def test_what_has_no_stand_in_fails_with_its_reason(monkeypatch):
+    with pytest.raises(BackendError, match="--backend tensorrt: not installed"):
+        opened(monkeypatch, CPU_ONLY, backend="tensorrt")
+
+
+def test_a_device_goes_with_a_backend():
+    with pytest.raises(BackendError, match="--device: GPU was given without --backend"):
+        open_backend(b"", BackendOptions(input_size=64, device="GPU"))
+
+
+def test_pytorch_runs_no_exported_graph():
+    with pytest.raises(BackendError, match="is an exported graph"):
+        open_backend(tiny_engine_file(), OPTIONS, backend="torch")
+
+
+def test_auto_is_told_before_a_graph_is_opened(monkeypatch):
+    monkeypatch.setattr(registry, "BACKENDS", WITH_CUDA)
+    monkeypatch.setattr(registry, "why_no_gpu", lambda: None)
+    assert registry.auto_backend() == "onnxruntime:cuda"
+    monkeypatch.setattr(registry, "why_no_gpu", lambda: "no driver")
+    assert registry.auto_backend() == "openvino"
+
+
+def test_each_runtime_says_in_a_phrase_why_it_cannot_be_used():
+    for name, entry in BACKENDS.items():
+        reason = entry.why_not()
+        assert reason is None or ("\n" not in reason and not reason.endswith(".")), name
+    assert BACKENDS["openvino"].why_not() is None
+    assert BACKENDS["onnxruntime"].why_not() is None
+
+
+@pytest.mark.parametrize(
+    ("initialised", "count", "reason"),
+    [
+        (0, 1, None),
+        (0, 0, "the NVIDIA driver finds no GPU"),
+        (100, 0, "the NVIDIA driver finds no GPU (cuInit failed with 100)"),
+    ],
+)
+def test_the_driver_is_asked_for_gpus(tmp_path, monkeypatch, initialised, count, reason):
+    """A library with the driver's two functions, compiled here."""
+    source, library = tmp_path / "driver.c", tmp_path / "libcuda.so.1"
+    source.write_text(
+        f"int cuInit(unsigned flags) {{ return {initialised}; }}\n"
+        f"int cuDeviceGetCount(int *count) {{ *count = {count}; return 0; }}\n"
+    )
+    subprocess.run(["gcc", "-shared", "-o", library, source], check=True)
+    monkeypatch.setattr(nvidia, "_DRIVER", str(library))
+    assert nvidia.why_no_gpu.__wrapped__() == reason
+
+
+def test_without_a_driver_there_is_no_gpu(monkeypatch):
+    monkeypatch.setattr(nvidia, "_DRIVER", "libno-such-driver.so.1")
+    assert "no NVIDIA driver is here" in str(nvidia.why_no_gpu.__wrapped__())

@@ -7,7 +7,7 @@ import sys
 def test_openvino_is_imported_without_its_telemetry():
     """In a fresh interpreter, by the stub that OpenVINO has for those who lack it."""
     code = (
-        "import engines.backends.openvino_backend\n"
+        "import maskstream.engines.runtimes.openvino.backend\n"
         "from openvino.tools.ovc import telemetry_utils\n"
         "print(telemetry_utils.tm.__name__)\n"
     )

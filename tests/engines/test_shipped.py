@@ -5,11 +5,11 @@ import re
 import numpy as np
 import pytest
 
-from engines import open_engine, read_manifest, resolve_engine
-from engines.instances import to_rle
-from engines.zoo import SHIPPED_FOLDER, list_engines
-from train.coco import read_coco
-from train.evaluate import evaluate, predict
+from maskstream.engines import open_engine, read_manifest, resolve_engine
+from maskstream.engines.files.zoo import SHIPPED_FOLDER, list_engines
+from maskstream.engines.interface.instances import to_rle
+from maskstream.train.evaluation.coco_ap import evaluate, predict
+from maskstream.train.samples.coco import read_coco
 
 NAMES = sorted(path.stem for path in SHIPPED_FOLDER.glob("*.onnx"))
 OFTEN = ("person",)

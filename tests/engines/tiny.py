@@ -6,12 +6,12 @@ from typing import cast
 
 import torch
 
-from engines.manifest import Manifest
-from engines.yolact.config import YolactConfig, get_config
-from engines.yolact.detect import YolactDetector
-from engines.yolact.export import export_onnx
-from engines.yolact.light import LightHead
-from engines.yolact.network import Yolact
+from maskstream.engines.files.manifest import Manifest
+from maskstream.engines.networks.yolact.config import YolactConfig, get_config
+from maskstream.engines.networks.yolact.detect import YolactDetector
+from maskstream.engines.networks.yolact.export import export_onnx
+from maskstream.engines.networks.yolact.light import LightHead
+from maskstream.engines.networks.yolact.network import Yolact
 from tests.kept import kept_file
 
 CLASS_NAMES = ("circle", "square", "star")

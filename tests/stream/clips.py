@@ -11,7 +11,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.frame import Planes, planes_of
+from maskstream.stream.memory.frame import Planes, planes_of
 
 
 def gradient(number: int, width: int, height: int) -> NDArray[np.uint8]:

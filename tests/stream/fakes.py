@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.instances import Instances
-from engines.manifest import Manifest
-from stream.errors import OutputError, SourceError
-from stream.frame import Planes
-from stream.sink import VideoSettings
-from stream.source_types import DecodedFrame, SourceInfo, SourceProblem
-from stream.stamp import read_stamp
-from stream.synthetic import figure_box
+from maskstream.engines.files.manifest import Manifest
+from maskstream.engines.interface.instances import Instances
+from maskstream.errors import OutputError, SourceError
+from maskstream.stream.memory.frame import Planes
+from maskstream.stream.memory.source_info import DecodedFrame, SourceInfo, SourceProblem
+from maskstream.stream.pixels.stamp import read_stamp
+from maskstream.stream.sources.synthetic import figure_box
+from maskstream.stream.stages.sink import VideoSettings
 
 MANIFEST = Manifest(
     family="fake",

@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from stream.options import RunOptions, TimeOptions
-from stream.outcome import Event, RunResult, Snapshot
-from stream.supervisor import run_pipeline
+from maskstream.stream.options import RunOptions, TimeOptions
+from maskstream.stream.supervision.supervisor import run_pipeline
+from maskstream.stream.telemetry.snapshot import Event, RunResult, Snapshot
 
 FAKES = {
     "engine": "tests.stream.fakes:engine",

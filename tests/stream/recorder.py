@@ -6,10 +6,10 @@ With a second argument it records in chunks of so many seconds; ``FILE.m3u8`` is
 import sys
 from pathlib import Path
 
-from stream.hls import HlsWriter
-from stream.options import SegmentOptions
-from stream.segments import SegmentedWriter
-from stream.writer import VideoWriter
+from maskstream.stream.options import SegmentOptions
+from maskstream.stream.recording.hls import HlsWriter
+from maskstream.stream.recording.segments import SegmentedWriter
+from maskstream.stream.recording.writer import VideoWriter
 from tests.stream.clips import gradient, planes_from
 from tests.stream.writers import small_settings
 

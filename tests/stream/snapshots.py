@@ -3,7 +3,13 @@
 from dataclasses import replace
 from typing import Any
 
-from stream.outcome import EngineInfo, FrameTally, Percentiles, Snapshot, StageFigures
+from maskstream.stream.telemetry.snapshot import (
+    EngineInfo,
+    FrameTally,
+    Percentiles,
+    Snapshot,
+    StageFigures,
+)
 
 BUSY = {"capture": 0.1, "infer": 0.9, "overlay": 0.2, "sink": 0.5}
 

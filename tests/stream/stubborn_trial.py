@@ -1,4 +1,5 @@
-"""Stands in for ``stream.hardware_trial``: what is called ``hangs`` hangs, what ``dies`` dies.
+"""Stands in for ``stream.codecs.hardware_trial``: what is called ``hangs`` hangs, what ``dies``
+dies.
 
 Others take 2 ms a frame. It prints on standard error, as drivers do.
 """

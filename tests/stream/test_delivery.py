@@ -2,8 +2,8 @@
 
 import pytest
 
-from stream.delivery import parse_delivery, parse_results
-from stream.errors import OutputError
+from maskstream.errors import OutputError
+from maskstream.stream.delivery import parse_delivery, parse_results
 
 
 @pytest.mark.parametrize(

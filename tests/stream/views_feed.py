@@ -11,8 +11,9 @@
         viewer.end()                   # nor will any other, so the viewer returns
         assert viewer.words()[-1].word == "done"
 
-Each frame carries its number as ``stream.synthetic`` draws it, so ``read_stamp`` of what the
-viewer made of it says which frame was seen. To be used in a main thread, as processes are started.
+Each frame carries its number as ``stream.sources.synthetic`` draws it, so ``read_stamp`` of what
+the viewer made of it says which frame was seen. To be used in a main thread, as processes are
+started.
 """
 
 from __future__ import annotations
@@ -26,18 +27,18 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from engines.instances import Instances
-from stream.control import ControlEnd, ControlMessage, open_control
-from stream.errors import PeerGone
-from stream.frame import PIXEL_FORMAT_I420, Holder, Planes
-from stream.page import StagePage
-from stream.pool import BufferPool
-from stream.slot import Slot, SlotLayout
-from stream.source_types import MATRIX_BT601, RANGE_LIMITED
-from stream.stages import StageSetup, run_stage
-from stream.synthetic import SyntheticSource
-from stream.views import SLOT_COUNT, View, ViewSender
-from stream.worker import apart_from_caller
+from maskstream.engines.interface.instances import Instances
+from maskstream.stream.errors import PeerGone
+from maskstream.stream.memory.counters import StagePage
+from maskstream.stream.memory.frame import PIXEL_FORMAT_I420, Holder, Planes
+from maskstream.stream.memory.pool import BufferPool
+from maskstream.stream.memory.slot import Slot, SlotLayout
+from maskstream.stream.memory.source_info import MATRIX_BT601, RANGE_LIMITED
+from maskstream.stream.processes.control import ControlEnd, ControlMessage, open_control
+from maskstream.stream.processes.process import apart_from_caller
+from maskstream.stream.sources.synthetic import SyntheticSource
+from maskstream.stream.stages.stage import StageSetup, run_stage
+from maskstream.stream.stages.views import SLOT_COUNT, View, ViewSender
 
 LONGEST_WAIT_S = 50.0
 """For anything; the machine may be busy with much else."""

@@ -14,9 +14,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from stream.histogram import BOUNDS_S
-from stream.http_address import HttpAddress
-from stream.outcome import (
+from maskstream.stream.addresses.http_address import HttpAddress
+from maskstream.stream.memory.histogram import BOUNDS_S
+from maskstream.stream.telemetry.snapshot import (
     Durations,
     FrameTally,
     Percentiles,
@@ -25,8 +25,8 @@ from stream.outcome import (
     StageFigures,
     StageState,
 )
-from stream.status import build_status
-from stream.web_page import PageHost, open_page, run
+from maskstream.stream.telemetry.status import build_status
+from maskstream.stream.viewers.page.page import PageHost, open_page, run
 from tests.stream.snapshots import make_snapshot
 from tests.stream.views_feed import Viewer, viewing
 

@@ -10,7 +10,7 @@ from typing import Any
 import av
 import numpy as np
 
-from stream.encoding import EncoderSettings
+from maskstream.stream.codecs.encoding import EncoderSettings
 from tests.stream.clips import gradient, planes_from
 
 

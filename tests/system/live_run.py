@@ -10,9 +10,9 @@ import json
 import sys
 import time
 
-from stream.live_open import LiveOptions
-from stream.outcome import Event, Snapshot
-from stream.supervisor import run_pipeline
+from maskstream.stream.options import LiveOptions
+from maskstream.stream.supervision.supervisor import run_pipeline
+from maskstream.stream.telemetry.snapshot import Event, Snapshot
 from tests.stream.line import options, say
 
 

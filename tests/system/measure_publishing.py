@@ -11,10 +11,15 @@ import statistics
 import sys
 from collections.abc import Callable
 
-from stream import publisher, rtsp_server
-from stream.low_latency import SENT_TIME_BASE
-from stream.publisher import PublishSettings
-from stream.rtsp_server import RtspServerSettings, open_listener, parse_rtsp_server
+from maskstream.stream.codecs.low_latency import SENT_TIME_BASE
+from maskstream.stream.viewers.push import push as publisher
+from maskstream.stream.viewers.push.push import PublishSettings
+from maskstream.stream.viewers.rtsp import server as rtsp_server
+from maskstream.stream.viewers.rtsp.server import (
+    RtspServerSettings,
+    open_listener,
+    parse_rtsp_server,
+)
 from tests.stream.views_feed import Viewer, viewing
 from tests.stream.writers import small_settings
 from tests.system.receiver import AT_ONCE, Receiver

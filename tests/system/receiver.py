@@ -19,7 +19,7 @@ import av
 import av.error
 import numpy as np
 
-from stream.stamp import read_stamp
+from maskstream.stream.pixels.stamp import read_stamp
 
 LONGEST_WAIT_S = 40.0
 AT_ONCE = ("fflags=nobuffer", "analyzeduration=0", "probesize=32")

@@ -22,7 +22,9 @@ pytestmark = pytest.mark.system
 
 DEVICE = "/dev/video42"
 PROBE = (
-    "import sys; from stream.live_start import probe; from stream.live_open import LiveOptions\n"
+    "import sys\n"
+    "from maskstream.stream.sources.live_start import probe\n"
+    "from maskstream.stream.sources.live_open import LiveOptions\n"
     "info = probe(sys.argv[1], LiveOptions())\n"
     "print(info.codec, info.width, info.height, info.frame_rate, *info.warnings, sep='|')"
 )
@@ -109,8 +111,9 @@ def test_a_run_prints_what_was_asked_for_and_what_was_got(camera, maskstream):
 
 OUTLIVE = """
 import sys
-from stream.live_open import LiveOptions, open_link
-from stream.live_packets import packets_of
+from maskstream.stream.sources.live_open import open_link
+from maskstream.stream.options import LiveOptions
+from maskstream.stream.sources.live_packets import packets_of
 link = open_link(sys.argv[1], LiveOptions(), threads=1)
 packets = packets_of(link, lambda: False)
 frames = [frame for _ in range(4) for frame in next(packets).decode()]
@@ -288,7 +291,7 @@ def test_a_camera_in_use_is_told_apart_and_waited_for(camera):
 
 
 DOCTOR = (
-    "import sys; from tools.doctor_cameras import check_cameras\n"
+    "import sys; from maskstream.tools.doctor.cameras import check_cameras\n"
     "for f in check_cameras(sys.argv[1:]): print(f.level, f.found, f.todo, sep='|')"
 )
 

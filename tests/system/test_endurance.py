@@ -5,12 +5,12 @@ Only counts are asserted here. How long things take is for `maskstream bench` an
 
 import pytest
 
+from maskstream.tools.bench.live.kills import measure_kills
+from maskstream.tools.bench.live.orphans import measure_orphans
+from maskstream.tools.bench.live.overload import measure_overload
+from maskstream.tools.bench.live.reconnect import measure_reconnect
+from maskstream.tools.bench.live.soak_live import measure_soak
 from tests.engines.tiny import tiny_engine_file
-from tools.bench_live_kills import measure_kills
-from tools.bench_live_orphans import measure_orphans
-from tools.bench_live_overload import measure_overload
-from tools.bench_live_reconnect import measure_reconnect
-from tools.soak_live import measure_soak
 
 pytestmark = pytest.mark.system
 

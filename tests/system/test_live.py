@@ -12,11 +12,11 @@ from pathlib import Path
 import av
 import pytest
 
-from stream.live_open import LiveOptions
-from stream.live_start import probe
-from stream.outcome import Event, Snapshot
-from stream.supervisor import run_pipeline
-from stream.trouble import Trouble
+from maskstream.stream.options import LiveOptions
+from maskstream.stream.sources.live_start import probe
+from maskstream.stream.sources.trouble import Trouble
+from maskstream.stream.supervision.supervisor import run_pipeline
+from maskstream.stream.telemetry.snapshot import Event, Snapshot
 from tests.engines.tiny import tiny_engine_file
 from tests.stream.line import options
 

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from stream.live import LiveSource
-from stream.live_open import LiveOptions
-from stream.live_start import probe
-from stream.trouble import Trouble
-from tests.stream.test_live import Files
+from maskstream.stream.options import LiveOptions
+from maskstream.stream.sources.live import LiveSource
+from maskstream.stream.sources.live_start import probe
+from maskstream.stream.sources.trouble import Trouble
+from tests.stream.sources.test_live import Files
 from tests.system.test_publish import free_port
 
 pytestmark = pytest.mark.system

@@ -23,7 +23,7 @@ from PIL import Image
 from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import Page, sync_playwright
 
-from stream.stamp import read_stamp
+from maskstream.stream.pixels.stamp import read_stamp
 from tests.stream.web_lab import TOKEN, page_lab
 from tests.system.test_live import Server
 

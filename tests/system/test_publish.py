@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stream import publisher
-from stream.frame import Planes
-from stream.low_latency import SENT_TIME_BASE
-from stream.publisher import PublishSettings
+from maskstream.stream.codecs.low_latency import SENT_TIME_BASE
+from maskstream.stream.memory.frame import Planes
+from maskstream.stream.viewers.push import push as publisher
+from maskstream.stream.viewers.push.push import PublishSettings
 from tests.stream.views_feed import Viewer, viewing
 from tests.stream.writers import small_settings
 from tests.system.receiver import Receiver

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.engines.yolo_fcn.hand_made import hand_made_file
+from tests.engines.networks.yolo_fcn.hand_made import hand_made_file
 from tests.stream.clips import make_clip
 
 pytestmark = pytest.mark.system

@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import sync_playwright
 from pycocotools import mask as coco_mask
 
-from engines import resolve_engine
+from maskstream.engines import resolve_engine
 from tests.system.test_page import CHROMIUM, WAIT_MS, wait_for
 
 if os.environ.get("REQUIRE_SHARED") != "1":

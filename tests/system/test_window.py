@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from stream.stamp import read_stamp
+from maskstream.stream.pixels.stamp import read_stamp
 from tests.x_screen import x_screen
 
 pytestmark = pytest.mark.system
@@ -27,7 +27,7 @@ def screen(monkeypatch):
 
 WINDOW = """
 import cv2, numpy
-from stream.display import lead_qt_to_display
+from maskstream.stream.viewers.window.display import lead_qt_to_display
 
 lead_qt_to_display()
 cv2.namedWindow("white", cv2.WINDOW_NORMAL | cv2.WINDOW_GUI_NORMAL)

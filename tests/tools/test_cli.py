@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from engines.zoo import list_engines
+from maskstream.engines.files.zoo import list_engines
 
 
 def test_version_is_one_line(maskstream):

@@ -13,12 +13,13 @@ import cv2
 import numpy as np
 import pytest
 
-from engines.instances import Instances
-from stream.drawing import DrawStyle
-from stream.errors import ConfigError, OutputError, SourceError
+from maskstream.engines.interface.instances import Instances
+from maskstream.errors import ConfigError, OutputError, SourceError
+from maskstream.stream.pixels.painter import DrawStyle
+from maskstream.tools.arguments.pictures import read_bgr
+from maskstream.tools.images import _lines, draw_on, images
 from tests.engines.tiny import CLASS_NAMES, tiny_engine_file
 from tests.x_screen import x_screen
-from tools.images import _lines, draw_on, images, read_bgr
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +120,7 @@ def test_what_cannot_be_done_is_refused(engine, tmp_path, monkeypatch, arguments
 
 
 def test_a_full_disk_is_told_and_leaves_no_results_of_that_name(tmp_path, monkeypatch):
-    monkeypatch.setattr("tools.images.partial_path", lambda _: Path("/dev/full"))
+    monkeypatch.setattr("maskstream.tools.images.partial_path", lambda _: Path("/dev/full"))
     with (
         pytest.raises(OutputError, match=r"r\.ndjson: cannot be written \(No space left"),
         _lines(tmp_path / "r.ndjson") as lines,
@@ -149,7 +150,7 @@ def test_pictures_are_shown_one_after_another_until_q(engine, tmp_path, reposito
     for name in ("a", "b", "c"):
         _picture(tmp_path / f"{name}.png", width=320, height=240)
     code = (
-        "import sys; from pathlib import Path; from tools.images import images\n"
+        "import sys; from pathlib import Path; from maskstream.tools.images import images\n"
         f"images(Path({str(tmp_path)!r}), None, {engine!r}, display=True, score=0.0)"
     )
     with x_screen() as screen:

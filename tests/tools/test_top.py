@@ -12,8 +12,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from stream.publish import TOPIC, Publisher, parse_endpoint
-from stream.status import build_status
+from maskstream.stream.network.zmq_socket import parse_endpoint
+from maskstream.stream.telemetry.status import build_status
+from maskstream.stream.telemetry.status_publisher import TOPIC, Publisher
 from tests.stream.snapshots import make_snapshot
 
 

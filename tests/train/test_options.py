@@ -2,8 +2,8 @@
 
 import pytest
 
-from train.errors import TrainError
-from train.options import TrainOptions, autoscaled, make_schedule
+from maskstream.train.errors import TrainError
+from maskstream.train.options import TrainOptions, autoscaled, make_schedule
 
 
 def test_autoscale_is_yolacts_rule():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from train.schedule import ConstantThenDecay, StepSchedule
+from maskstream.train.schedule import ConstantThenDecay, StepSchedule
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,11 @@ import math
 import optuna
 import pytest
 
-from train.errors import DivergedError, TrainError
-from train.log import Progress
-from train.options import TrainOptions
-from train.recipes import get_recipe
-from train.tuning import (
+from maskstream.train.errors import DivergedError, TrainError
+from maskstream.train.loop.log import Progress
+from maskstream.train.loop.recipes import get_recipe
+from maskstream.train.options import TrainOptions
+from maskstream.train.tuning import (
     SPACE,
     STUDY_FILE,
     STUDY_NAME,

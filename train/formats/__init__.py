@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from train.formats.coco_file import read_coco_file, write_coco_file
-from train.formats.label_studio import read_label_studio, write_label_studio
-from train.formats.labelled import LabelledSet, ReadOptions
-from train.formats.labelme import read_labelme, write_labelme
-from train.formats.open_images import read_open_images, write_open_images
-from train.formats.via import read_via, write_via
-from train.formats.voc import read_voc_folder, write_voc_folder
-from train.formats.yolo import read_yolo, write_yolo
+from maskstream.train.formats.coco_file import read_coco_file, write_coco_file
+from maskstream.train.formats.label_studio import read_label_studio, write_label_studio
+from maskstream.train.formats.labelled import LabelledSet, ReadOptions
+from maskstream.train.formats.labelme import read_labelme, write_labelme
+from maskstream.train.formats.open_images import read_open_images, write_open_images
+from maskstream.train.formats.via import read_via, write_via
+from maskstream.train.formats.voc import read_voc_folder, write_voc_folder
+from maskstream.train.formats.yolo import read_yolo, write_yolo
 
 __all__ = ["FORMATS", "Format", "LabelledSet", "ReadOptions"]
 

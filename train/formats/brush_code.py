@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from train.errors import AnnotationError
+from maskstream.train.errors import AnnotationError
 
 _CHANNELS = 4
 _LENGTH_BITS = (4, 8, 12, 16)

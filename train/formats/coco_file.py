@@ -12,10 +12,10 @@ from typing import Any
 
 from pycocotools import mask as coco_mask
 
-from train.coco_check import Findings, check_coco
-from train.errors import AnnotationError
-from train.formats.json_file import JsonFile
-from train.formats.labelled import (
+from maskstream.train.errors import AnnotationError
+from maskstream.train.formats.coco_check import Findings, check_coco
+from maskstream.train.formats.json_file import JsonFile
+from maskstream.train.formats.labelled import (
     LabelledObject,
     LabelledPicture,
     LabelledSet,
@@ -24,9 +24,9 @@ from train.formats.labelled import (
     Segmentation,
     as_text,
 )
-from train.formats.pictures import PictureFolder
-from train.formats.schemas import CocoDocument
-from train.formats.shapes import FAR_PX
+from maskstream.train.formats.pictures import PictureFolder
+from maskstream.train.formats.schemas import CocoDocument
+from maskstream.train.formats.shapes import FAR_PX
 
 _LISTS = ("images", "categories", "annotations")
 
@@ -126,7 +126,7 @@ def _are_pixels(values: list[Any]) -> bool:
 def _runs(text: str) -> list[int] | None:
     """Return the run lengths of COCO's compressed code, or None where it is none.
 
-    Source: see `engines.instances.to_rle`.
+    Source: see `engines.interface.instances.to_rle`.
     """
     runs: list[int] = []
     value = shift = 0

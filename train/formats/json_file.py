@@ -11,8 +11,8 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from train.coco_check import Findings
-from train.errors import AnnotationError
+from maskstream.train.errors import AnnotationError
+from maskstream.train.formats.coco_check import Findings
 
 _SHORT = reprlib.Repr()
 _OF_A_CLASS = re.compile(r" or instance of \w+")

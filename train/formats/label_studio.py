@@ -12,11 +12,11 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import numpy as np
 
-from train.errors import AnnotationError
-from train.formats.brush_code import decode_brush, encode_brush
-from train.formats.coco_file import name_from, read_document
-from train.formats.json_file import JsonFile
-from train.formats.labelled import (
+from maskstream.train.errors import AnnotationError
+from maskstream.train.formats.brush_code import decode_brush, encode_brush
+from maskstream.train.formats.coco_file import name_from, read_document
+from maskstream.train.formats.json_file import JsonFile
+from maskstream.train.formats.labelled import (
     CROWDS,
     LabelledObject,
     LabelledPicture,
@@ -25,9 +25,9 @@ from train.formats.labelled import (
     ReadOptions,
     encode,
 )
-from train.formats.pictures import SUFFIXES, PictureFolder, picture_size
-from train.formats.schemas import LabelStudioTask
-from train.formats.shapes import box, ellipse, polygon
+from maskstream.train.formats.pictures import SUFFIXES, PictureFolder, picture_size
+from maskstream.train.formats.schemas import LabelStudioTask
+from maskstream.train.formats.shapes import box, ellipse, polygon
 
 _UPLOAD = re.compile(r"^[0-9a-f]{8}-")
 """What Label Studio puts before the name of a file that was uploaded."""

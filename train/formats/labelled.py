@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
-from train.coco_check import Findings
+from maskstream.train.formats.coco_check import Findings
 
 Box = tuple[float, float, float, float]
 Segmentation = list[list[float]] | Mapping[str, Any]

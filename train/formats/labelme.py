@@ -14,10 +14,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from train.errors import AnnotationError
-from train.formats.coco_file import name_from
-from train.formats.json_file import JsonFile
-from train.formats.labelled import (
+from maskstream.train.errors import AnnotationError
+from maskstream.train.formats.coco_file import name_from
+from maskstream.train.formats.json_file import JsonFile
+from maskstream.train.formats.labelled import (
     CROWDS,
     LabelledObject,
     LabelledPicture,
@@ -26,9 +26,9 @@ from train.formats.labelled import (
     ReadOptions,
     encode,
 )
-from train.formats.pictures import PictureFolder, picture_size, pictures_in
-from train.formats.schemas import LabelmeFile
-from train.formats.shapes import box, ellipse, polygon
+from maskstream.train.formats.pictures import PictureFolder, picture_size, pictures_in
+from maskstream.train.formats.schemas import LabelmeFile
+from maskstream.train.formats.shapes import box, ellipse, polygon
 
 _VERSION = "5.5.0"
 """Of the labelme whose files these are like: the first ones with masks are of 5.2."""

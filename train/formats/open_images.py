@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from train.errors import AnnotationError
-from train.formats.labelled import (
+from maskstream.train.errors import AnnotationError
+from maskstream.train.formats.labelled import (
     LabelledObject,
     LabelledPicture,
     LabelledSet,
@@ -21,8 +21,8 @@ from train.formats.labelled import (
     ReadOptions,
     encode,
 )
-from train.formats.pictures import copy_pictures, picture_size, pictures_in
-from train.formats.shapes import box
+from maskstream.train.formats.pictures import copy_pictures, picture_size, pictures_in
+from maskstream.train.formats.shapes import box
 
 MASKS = "annotations-object-segmentation.csv"
 BOXES = "annotations-bbox.csv"

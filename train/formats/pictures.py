@@ -9,8 +9,8 @@ from pathlib import Path, PurePosixPath
 
 from PIL import Image, UnidentifiedImageError
 
-from train.errors import AnnotationError
-from train.formats.labelled import LabelledPicture
+from maskstream.train.errors import AnnotationError
+from maskstream.train.formats.labelled import LabelledPicture
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
 _ORIENTATION_TAG = 0x0112

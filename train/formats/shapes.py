@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from train.errors import AnnotationError
-from train.formats.labelled import Box, LabelledObject
-from train.formats.outlines import outline
+from maskstream.train.errors import AnnotationError
+from maskstream.train.formats.labelled import Box, LabelledObject
+from maskstream.train.formats.outlines import outline
 
 ROUND_POINTS = 72
 """Points of a polygon that stands for a circle or an ellipse."""

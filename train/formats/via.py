@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from train.errors import AnnotationError
-from train.formats.coco_file import name_from
-from train.formats.json_file import JsonFile
-from train.formats.labelled import (
+from maskstream.train.errors import AnnotationError
+from maskstream.train.formats.coco_file import name_from
+from maskstream.train.formats.json_file import JsonFile
+from maskstream.train.formats.labelled import (
     CROWDS,
     LabelledObject,
     LabelledPicture,
@@ -19,10 +19,10 @@ from train.formats.labelled import (
     Reading,
     ReadOptions,
 )
-from train.formats.pictures import PictureFolder, picture_size
-from train.formats.schemas import ViaPicture
-from train.formats.shapes import box, ellipse, polygon, single_polygon
-from train.formats.via3 import entries_of, is_via3
+from maskstream.train.formats.pictures import PictureFolder, picture_size
+from maskstream.train.formats.schemas import ViaPicture
+from maskstream.train.formats.shapes import box, ellipse, polygon, single_polygon
+from maskstream.train.formats.via3 import entries_of, is_via3
 
 _PROJECT_KEY = "_via_img_metadata"
 _ATTRIBUTE = "class"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from train.formats.json_file import JsonFile
-from train.formats.labelled import Reading
-from train.formats.schemas import Via3Project
+from maskstream.train.formats.json_file import JsonFile
+from maskstream.train.formats.labelled import Reading
+from maskstream.train.formats.schemas import Via3Project
 
 _KEYS = {"project", "attribute", "file", "view", "metadata"}
 _KINDS = {1: "point", 5: "line", 6: "polyline", 9: "extreme circle"}

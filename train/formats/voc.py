@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 from pycocotools import mask as coco_mask
 
-from engines.class_names import PASCAL
-from train.errors import AnnotationError
-from train.formats.labelled import (
+from maskstream.engines.files.class_names import PASCAL
+from maskstream.train.errors import AnnotationError
+from maskstream.train.formats.labelled import (
     CROWDS,
     Box,
     LabelledObject,
@@ -30,9 +30,14 @@ from train.formats.labelled import (
     ReadOptions,
     encode,
 )
-from train.formats.pictures import copy_pictures, picture_size, pictures_in
-from train.formats.shapes import box
-from train.voc_maps import CLASS_FOLDER, OBJECT_FOLDER, PICTURE_FOLDER, objects_of
+from maskstream.train.formats.pictures import copy_pictures, picture_size, pictures_in
+from maskstream.train.formats.shapes import box
+from maskstream.train.formats.voc_maps import (
+    CLASS_FOLDER,
+    OBJECT_FOLDER,
+    PICTURE_FOLDER,
+    objects_of,
+)
 
 XML_FOLDER = "Annotations"
 CLASS_LIST = "class_names.txt"

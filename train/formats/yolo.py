@@ -12,8 +12,8 @@ from typing import Any
 
 import yaml
 
-from train.errors import AnnotationError
-from train.formats.labelled import (
+from maskstream.train.errors import AnnotationError
+from maskstream.train.formats.labelled import (
     CROWDS,
     LabelledObject,
     LabelledPicture,
@@ -21,8 +21,8 @@ from train.formats.labelled import (
     Reading,
     ReadOptions,
 )
-from train.formats.pictures import SUFFIXES, copy_pictures, picture_size, pictures_in
-from train.formats.shapes import box, polygon, single_polygon
+from maskstream.train.formats.pictures import SUFFIXES, copy_pictures, picture_size, pictures_in
+from maskstream.train.formats.shapes import box, polygon, single_polygon
 
 _SPLITS = ("train", "val", "test")
 SHARE_SLACK = 0.01

@@ -6,8 +6,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from train.formats import FORMATS, ReadOptions
-from train.formats.labelled import LabelledObject, LabelledPicture, LabelledSet, encode
+from maskstream.train.formats import FORMATS, ReadOptions
+from maskstream.train.formats.labelled import LabelledObject, LabelledPicture, LabelledSet, encode
 
 NAMES = ("apple", "Grüne Birne")
 SIZE = (61, 47)

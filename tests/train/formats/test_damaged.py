@@ -6,9 +6,9 @@ import random
 
 import pytest
 
+from maskstream.train.errors import AnnotationError
+from maskstream.train.formats import FORMATS, ReadOptions
 from tests.train.formats.made import make_set
-from train.errors import AnnotationError
-from train.formats import FORMATS, ReadOptions
 
 JUNK = [None, [], {}, "x", -1, 1e400, True, "", [1, 2], {"a": 1}, 10**9, [[1, 2], [3]]]
 CHANGES = 80

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from maskstream.train.errors import AnnotationError
+from maskstream.train.formats.brush_code import encode_brush
 from tests.train.formats.made import read, write
-from train.errors import AnnotationError
-from train.formats.brush_code import encode_brush
 
 SQUARE = np.zeros((10, 20), np.uint8)
 SQUARE[1:4, 2:6] = 1

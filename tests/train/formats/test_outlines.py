@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
-from train.formats.outlines import outline
+from maskstream.train.formats.outlines import outline
 
 
 def filled(points, mask):

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from maskstream.train.errors import AnnotationError
+from maskstream.train.formats import FORMATS
+from maskstream.train.formats.brush_code import decode_brush, encode_brush
+from maskstream.train.formats.labelled import LabelledObject, LabelledPicture, LabelledSet
 from tests.train.formats.made import read, write
-from train.errors import AnnotationError
-from train.formats import FORMATS
-from train.formats.brush_code import decode_brush, encode_brush
-from train.formats.labelled import LabelledObject, LabelledPicture, LabelledSet
 
 SIDE = (20, 10)
 """Width and height of each picture."""

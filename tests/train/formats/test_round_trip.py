@@ -6,11 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from maskstream.train.errors import AnnotationError
+from maskstream.train.formats import FORMATS, ReadOptions
+from maskstream.train.formats.labelled import CROWDS
+from maskstream.train.samples.coco import read_coco
 from tests.train.formats.made import assert_same, holed_mask, make_set
-from train.coco import read_coco
-from train.errors import AnnotationError
-from train.formats import FORMATS, ReadOptions
-from train.formats.labelled import CROWDS
 
 BARE = ReadOptions()
 NO_OBJECTS = "pictures without objects, which the format does not list"

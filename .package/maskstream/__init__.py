@@ -1,0 +1,1 @@
+"""Real-time instance segmentation on video."""

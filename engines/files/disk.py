@@ -1,0 +1,42 @@
+"""Files that appear whole, and the folder that what can be made again is kept in."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+from maskstream.errors import OutputError
+
+
+def write_text_atomically(path: Path, text: str) -> None:
+    """Write a small file beside its place and move it there once it is whole.
+
+    Raises:
+        OutputError: The folder cannot be written to, or the disk is full.
+    """
+    partial = partial_path(path)
+    try:
+        with partial.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError as exc:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise OutputError(
+            f"{path}: cannot be written ({exc.strerror}); free some space or choose another folder."
+        ) from exc
+
+
+def user_cache_dir() -> Path:
+    """Return the folder for what can be fetched again, by the XDG base directory specification."""
+    configured = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    base = configured if configured.is_absolute() else Path.home() / ".cache"
+    return base / "maskstream"
+
+
+def partial_path(path: Path) -> Path:
+    """Returns the name that ``path`` is recorded under until it is complete."""
+    return path.with_name(f"{path.stem}.partial{path.suffix}")

@@ -1,0 +1,178 @@
+"""Opening a live source once: a stream on the network, or a camera on this machine.
+
+FFmpeg waits for ever unless it is told otherwise, and each protocol has another option for it;
+so the time is limited from outside as well, for opening and for each read.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import time
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import av
+import av.error
+from av.codec.context import ThreadType
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from maskstream.errors import ConfigError
+from maskstream.stream.addresses.redact import Address, resolve, shown
+from maskstream.stream.options import LiveOptions, RtspTransport
+from maskstream.stream.sources import camera
+from maskstream.stream.sources.trouble import Trouble, trouble_of
+
+_SCHEMES = ("http", "https", "rtmp", "rtmps", "rtp", "rtsp", "rtsps", "tcp", "udp")
+_SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
+_SEGMENTED = ("hls", "dash")
+_READ_S = 1.0
+_HTTP_READ_S = 10.0
+"""A playlist's next segment may be that far off."""
+_OPEN_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """An open connection to a live source; whoever opened it closes it."""
+
+    uri: str
+    """As the user gave it."""
+    container: InputContainer
+    stream: VideoStream
+    address: Address
+    read_timeout_s: float
+    device: str | None = None
+    """Where to find a camera again; None for a stream."""
+    notes: tuple[str, ...] = ()
+    """What the source was asked for and what it gives, one line each."""
+
+    @property
+    def is_segmented(self) -> bool:
+        """Whether it comes as a list of short files, seconds of video at a time."""
+        return self.container.format.name in _SEGMENTED
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.container.close()
+
+
+def is_live(uri: str) -> bool:
+    """Whether ``uri`` names a camera or an address."""
+    return camera.is_camera(uri) or _SCHEME.match(uri) is not None
+
+
+def check_live(uri: str) -> None:
+    """Check what can be checked without opening anything.
+
+    Raises:
+        ConfigError: No such kind of stream, an unset variable, or camera options that make no
+            sense.
+    """
+    if camera.is_camera(uri):
+        camera.parse_camera(uri)
+        return
+    match = _SCHEME.match(uri)
+    scheme = match[1].lower() if match else ""
+    if scheme not in _SCHEMES:
+        near = difflib.get_close_matches(scheme, _SCHEMES, n=2, cutoff=0.7)
+        known = f"use one of {', '.join(_SCHEMES)}, a camera such as /dev/video0, or a file."
+        wanted = f"did you mean {' or '.join(f'{name}://' for name in near)}?" if near else known
+        raise ConfigError(f"{shown(uri)}: no stream of kind {scheme!r} can be read; {wanted}")
+    try:
+        parts = urlsplit(resolve(uri).opened)
+        # Packets may come to any of this machine's addresses: udp://:5000.
+        is_whole = bool(parts.hostname) or scheme in ("udp", "rtp")
+        is_whole = is_whole and parts.port != 0
+    except ConfigError:
+        raise
+    except ValueError:  # a port that is no number, or too large
+        is_whole = False
+    if not is_whole:
+        raise ConfigError(f"{shown(uri)}: no host, or no port; write {scheme}://HOST:PORT/PATH.")
+
+
+def open_link(uri: str, options: LiveOptions, *, threads: int, device: str | None = None) -> Link:
+    """Returns the connection to ``uri``, which the caller closes. Blocks for seconds at most.
+
+    Args:
+        uri: As the user gave it.
+        options: How to read it.
+        threads: For decoding.
+        device: ``Link.device`` of the connection before, where there was one.
+
+    Raises:
+        Trouble: It cannot be opened now.
+        ConfigError: It never can.
+    """
+    if camera.is_camera(uri):
+        opened = camera.open_camera(uri, device)
+        link = Link(
+            uri, opened.container, opened.stream, Address(uri, ()), options.timeout_s or _READ_S,
+            device=opened.device, notes=opened.notes,
+        )  # fmt: skip
+    else:
+        link = _open_address(uri, options)
+    context = link.stream.codec_context
+    context.thread_count = threads
+    # Threads on frames would each hold one back; slices of one frame do not. The decoder's own
+    # flag for low delay gains nothing beyond that, and puts frames of streams with B-frames amiss.
+    context.thread_type = ThreadType.SLICE
+    return link
+
+
+def _open_address(uri: str, options: LiveOptions) -> Link:
+    address = resolve(uri)
+    scheme = urlsplit(address.opened).scheme.lower()
+    default_s = _HTTP_READ_S if scheme.startswith("http") else _READ_S
+    read_s = options.timeout_s or default_s
+    open_s = max(_OPEN_S, default_s) if options.timeout_s is None else 2 * options.timeout_s
+    begun_s = time.monotonic()
+    try:
+        container = av.open(
+            address.opened,
+            options=_protocol_options(scheme, options.rtsp_transport, open_s),
+            timeout=(open_s, read_s),
+            metadata_errors="replace",
+        )
+    except (av.error.FFmpegError, ValueError) as exc:
+        waited_s = time.monotonic() - begun_s
+        trouble = trouble_of(exc, uri, address, waited_s=waited_s, timeout_s=open_s)
+        raise trouble from None  # FFmpeg's own names the address with its password
+    try:
+        return Link(uri, container, _video_of(container, uri), address, read_s)
+    except BaseException:
+        container.close()
+        raise
+
+
+def _protocol_options(scheme: str, transport: RtspTransport, open_s: float) -> dict[str, str]:
+    limit_us = str(round(open_s * 1e6))
+    if scheme.startswith("rtsp"):
+        # What the server describes is enough: looking at a second of video would cost that second.
+        return {
+            "timeout": limit_us,
+            "rtsp_transport": transport,
+            "fflags": "nobuffer",
+            "analyzeduration": "0",
+            "probesize": "32",
+        }
+    # Without nobuffer: it throws away what was looked at, which may be all of a short recording.
+    looking = {"rw_timeout": limit_us, "analyzeduration": "1000000", "probesize": "1000000"}
+    if scheme.startswith("rtmp"):
+        return {**looking, "rtmp_live": "live"}
+    # Of a live list the last segment is enough to begin with.
+    return {**looking, "live_start_index": "-1"} if scheme.startswith("http") else looking
+
+
+def _video_of(container: InputContainer, uri: str) -> VideoStream:
+    stream = container.streams.best("video") or next(iter(container.streams.video), None)
+    if stream is None:
+        raise Trouble("no_video", uri, "the stream has no picture", "choose one that has")
+    if not isinstance(stream, VideoStream) or stream.codec_context is None:
+        raise Trouble(
+            "unsupported", uri, "its video is in a codec that nothing here can decode",
+            "set the camera to H.264 or H.265",
+        )  # fmt: skip
+    return stream

@@ -1,0 +1,4 @@
+"""`maskstream data`: annotation files converted, checked, shown, divided and fetched.
+
+Import `command`.
+"""

@@ -1,0 +1,96 @@
+"""`maskstream config`: a file of sources and options is checked, described and explained."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from maskstream.stream.addresses.redact import scrubbed
+from maskstream.tools.arguments.model_options import given_on_command_line
+from maskstream.tools.run.config_explain import explain_request
+from maskstream.tools.run.config_schema import build_schema
+from maskstream.tools.run.faults import Faults
+from maskstream.tools.run.look import look_ahead
+from maskstream.tools.run.request import Request, make_request
+from maskstream.tools.run.request_checks import Checked, check_request
+from maskstream.tools.run.run_settings import with_run_options
+
+FileArgument = Annotated[
+    Path, typer.Argument(metavar="FILE.toml", show_default=False, help="What --config takes.")
+]
+SourcesArgument = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="SOURCE", show_default=False, help="Instead of the sources in the file."
+    ),
+]
+
+config_app = typer.Typer(
+    no_args_is_help=True,
+    help="""Check and explain a file of sources and options for `maskstream run --config`.
+
+    \b
+    A file may look like this:
+      outputs = ["http://127.0.0.1:8080", "rec"]        # options by their names
+      score = 0.4
+      \\[\\[source]]                                        # one for each source
+      name = "door"
+      uri = "rtsp://viewer:${CAM_PASS}@camera/stream"   # from the environment
+      \\[\\[source]]
+      uri = "clips/street.mp4"                          # from this file's folder
+      outputs = ["street-masked.mp4"]                   # instead of the run's
+
+    \b
+    A source can have of its own: name, outputs, results, policy, max_frames,
+    timeout, rtsp_transport, batch_share. What is typed beside --config goes first.
+    """,
+)
+
+
+@config_app.command("check")
+@with_run_options
+def check(
+    context: typer.Context, file: FileArgument, sources: SourcesArgument = None, **options: Any
+) -> None:
+    """Find every mistake in a file, without running it; exit code 2 where there is one."""
+    request, checked = _request(context, file, sources, options)
+    faults = Faults()
+    look = look_ahead(request, checked, faults)
+    faults.raise_any()
+    for note in (*checked.notes, *look.notes):
+        print(f"{file}: note: {scrubbed(note)}")
+    count = len(checked.options.sources)
+    print(f"{file}: no mistake found; {count} source{'s' if count > 1 else ''} can be run.")
+
+
+@config_app.command("schema")
+def schema() -> None:
+    """Print the JSON Schema of a file, with which editors complete and check it.
+
+    Save it, and name it in the file's first line: `#:schema pipeline.schema.json`.
+    """
+    print(json.dumps(build_schema(), indent=2))
+
+
+@config_app.command("explain")
+@with_run_options
+def explain(
+    context: typer.Context, file: FileArgument, sources: SourcesArgument = None, **options: Any
+) -> None:
+    """Show what would run, and where each value comes from."""
+    request, checked = _request(context, file, sources, options)
+    faults = Faults()
+    look = look_ahead(request, checked, faults)
+    faults.raise_any()
+    explain_request(request, checked, look)
+
+
+def _request(
+    context: typer.Context, file: Path, sources: list[str] | None, options: dict[str, Any]
+) -> tuple[Request, Checked]:
+    request = make_request(sources or [], given_on_command_line(context, options), file)
+    faults = Faults()
+    checked = check_request(request, faults)
+    faults.raise_any()
+    return request, checked

@@ -1,0 +1,4 @@
+"""COCO average precision of an engine.
+
+Import `coco_ap`.
+"""

@@ -1,0 +1,4 @@
+"""How FCNs learn which pixels of a crop are the object.
+
+Import `recipe`.
+"""

@@ -1,0 +1,4 @@
+"""How Mask R-CNN learns: batches, regions, losses, recipe.
+
+Import `recipe`.
+"""

@@ -1,0 +1,4 @@
+"""How YOLACT networks learn: samples with priors, matching, losses, recipe.
+
+Import `recipe`.
+"""

@@ -1,0 +1,4 @@
+"""How YOLO detectors learn: losses, the AP of boxes, recipe.
+
+Import `recipe`.
+"""
