@@ -13,13 +13,14 @@ from maskstream.engines.decoding.crops import FittedPicture, Picture
 from maskstream.engines.decoding.families import get_family
 from maskstream.engines.decoding.mask_scores import weighed
 from maskstream.engines.decoding.prototypes import Selection
-from maskstream.engines.decoding.second_stage import MAX_CROPS, CropMasker, Pictures, sure_crops
+from maskstream.engines.decoding.second_stage import CropMasker, Pictures, sure_crops
 from maskstream.engines.errors import BackendError
 from maskstream.engines.files.manifest import Manifest
 from maskstream.engines.interface.backend import EVERYTHING, Backend, Outputs, PlanesBackend, Wanted
 from maskstream.engines.interface.fit import make_fit
 from maskstream.engines.interface.instances import Instances
 from maskstream.engines.interface.planar_frame import PlanarFrame
+from maskstream.engines.limits import MAX_CROPS, TOP_K
 
 Frames = NDArray[np.uint8] | Sequence[PlanarFrame]
 """A batch: inputs that are ready, or frames as they came."""
@@ -96,7 +97,7 @@ class Engine:
         sizes_px: Sequence[tuple[int, int]],
         *,
         score_min: float | None = None,
-        top_k: int = 15,
+        top_k: int = TOP_K,
         class_ids: frozenset[int] | None = None,
         pictures: Sequence[Picture] | None = None,
         max_crops: int = MAX_CROPS,
@@ -185,7 +186,7 @@ class Engine:
         sizes_px: Sequence[tuple[int, int]],
         *,
         score_min: float | None = None,
-        top_k: int = 15,
+        top_k: int = TOP_K,
         class_ids: frozenset[int] | None = None,
         pictures: Pictures | None = None,
         max_crops: int = MAX_CROPS,

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
-from maskstream.engines.decoding.second_stage import MAX_CROPS
 from maskstream.engines.files.manifest import Manifest
-from maskstream.engines.interface.backend import Precision
+from maskstream.engines.limits import MAX_CROPS, TOP_K, Precision
 from maskstream.errors import ConfigError
-
-RtspTransport = Literal["tcp", "udp"]
-
-Policy = Literal["block", "latest"]
-ColorBy = Literal["class", "instance"]
-
-NULL_OUTPUT = "null:"
-"""The delivery that takes every frame and writes nothing."""
-MAX_BATCH = 64
-MAX_TOP_K = 100
+from maskstream.stream.arguments import (
+    AUTO,
+    OPACITY,
+    ColorBy,
+    Encoding,
+    Policy,
+    RtspTransport,
+    RunArguments,
+    SourceArguments,
+    arguments_of,
+)
+from maskstream.stream.delivery import Delivery
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +28,7 @@ class StyleOptions:
 
     color_by: ColorBy = "class"
     """One colour a class, or one colour an instance."""
-    opacity: float = 0.45
+    opacity: float = OPACITY
     """Of the masks, 0 (not drawn) to 1 (solid)."""
     boxes: bool = True
     labels: bool = True
@@ -41,13 +41,13 @@ class StyleOptions:
 class CodecOptions:
     """How files are decoded, and how the output is encoded."""
 
-    decoder: str = "auto"
+    decoder: str = AUTO
     """Of video files: "cpu", a device as FFmpeg names it, or "auto" for the quickest."""
-    encoder: str = "auto"
+    encoder: str = AUTO
     """Of recordings: an encoder as FFmpeg names it, or "auto" for the quickest."""
-    preset: str = "superfast"
+    preset: str = RunArguments.preset
     """libx264's preset: ultrafast ... veryslow."""
-    crf: int = 20
+    crf: int = RunArguments.crf
     """libx264's constant rate factor, 0 (lossless) to 51."""
 
 
@@ -83,7 +83,7 @@ class TimeOptions:
 class RuntimeOptions:
     """What the engine runs in, as ``engines.open_engine`` takes it."""
 
-    backend: str = "auto"
+    backend: str = AUTO
     device: str | None = None
     """As the backend names it; None for its usual one."""
     precision: Precision | None = None
@@ -112,8 +112,8 @@ class SourceOptions:
 
     name: str | None = None
     """What people call it; None takes its address without the password."""
-    outputs: tuple[str, ...] | None = None
-    results: tuple[str, ...] | None = None
+    deliveries: tuple[Delivery, ...] | None = None
+    """Where its frames and results go, instead of where the run's go."""
     policy: Policy | None = None
     max_frames: int | None = None
     live: LiveOptions | None = None
@@ -131,17 +131,15 @@ class RunOptions:
     """Path or name of an engine."""
     manifest: Manifest | None = None
     """Of an engine that is no file of ours; None takes what the file says."""
-    outputs: tuple[str, ...] = ()
-    """Deliveries of every source, as ``delivery.parse_delivery`` takes them."""
-    results: tuple[str, ...] = ()
-    """Where the instances go: newline-delimited JSON (a folder for several sources) or ZeroMQ."""
+    deliveries: tuple[Delivery, ...] = ()
+    """Where the frames and results of every source go that has no deliveries of its own."""
     by_source: tuple[SourceOptions, ...] = ()
     """By source id; sources beyond its end have nothing of their own."""
     segment: SegmentOptions | None = None
     """None records in one piece."""
     page_token: str | None = field(default=None, repr=False)
     """That who looks at a live page has to show; None lets everyone on this machine look."""
-    results_encoding: Literal["json", "msgpack"] = "json"
+    results_encoding: Encoding = "json"
     """Of results on ZeroMQ."""
     restarts: bool | None = None
     """Whether a stage that dies is started anew; None does so where a source is live."""
@@ -154,7 +152,7 @@ class RunOptions:
     """What capture does while no slot is free; None: block for files, latest for live sources."""
     score_min: float | None = None
     """Instances below are left out, in [0, 1]; None takes what the engine says."""
-    top_k: int = 15
+    top_k: int = TOP_K
     """Most instances in a frame, 1 to MAX_TOP_K."""
     max_crops: int = MAX_CROPS
     """Most boxes of a batch that an engine of two stages masks."""
@@ -175,7 +173,7 @@ class RunOptions:
     for tests, and for networks that are not exported."""
 
     def of(self, source_id: int) -> SourceOptions:
-        """Returns what ``source_id`` has of its own."""
+        """Return what ``source_id`` has of its own."""
         has_own = source_id < len(self.by_source)
         return self.by_source[source_id] if has_own else SourceOptions()
 
@@ -187,25 +185,30 @@ class RunOptions:
         """
         if not self.sources:
             raise ConfigError("sources: none; name at least one file, folder or stream.")
-        self._check_range("--batch", self.batch, 1, MAX_BATCH)
-        self._check_range("--top-k", self.top_k, 1, MAX_TOP_K)
-        self._check_range("--score", self.score_min, 0, 1)
-        self._check_range("--max-crops", self.max_crops, 1, None)
-        self._check_range("--max-frames", self.max_frames, 1, None)
-        self._check_range("--threads", self.threads, 1, None)
-        for live in (self.live, *(own.live for own in self.by_source if own.live is not None)):
-            self._check_range("--source-timeout", live.timeout_s, 0.1, 3600)
+        listed = arguments_of(RunArguments)
+        for name, value in self._ranged().items():
+            listed[name].check(value)
+        own_listed = arguments_of(SourceArguments)
         for own in self.by_source:
-            self._check_range("batch_share", own.batch_share, 1, MAX_BATCH)
-            self._check_range("max_frames", own.max_frames, 1, None)
-        self._check_range("opacity", self.style.opacity, 0, 1)
-        self._check_range("crf", self.codec.crf, 0, 51)
+            own_listed["batch_share"].check(own.batch_share, "batch_share")
+            own_listed["max_frames"].check(own.max_frames, "max_frames")
+            if own.live is not None:
+                own_listed["timeout"].check(own.live.timeout_s, "timeout")
         # Fewer slots than a batch and its neighbours' hands would make every batch wait.
-        self._check_range("--slots", self.slots, (self.batch or 1) + 1, None)
+        least = (self.batch or 1) + 1
+        if self.slots is not None and self.slots < least:
+            raise ConfigError(f"--slots: {self.slots} was given; it must be at least {least}.")
 
-    @staticmethod
-    def _check_range(name: str, value: float | None, least: float, most: float | None) -> None:
-        if value is None or (least <= value and (most is None or value <= most)):
-            return
-        wanted = f"at least {least}" if most is None else f"{least} to {most}"
-        raise ConfigError(f"{name}: {value} was given; it must be {wanted}.")
+    def _ranged(self) -> dict[str, float | None]:
+        """Return the values that have a range, by the names of their arguments."""
+        return {
+            "batch": self.batch,
+            "top_k": self.top_k,
+            "score": self.score_min,
+            "max_crops": self.max_crops,
+            "max_frames": self.max_frames,
+            "threads": self.threads,
+            "source_timeout": self.live.timeout_s,
+            "opacity": self.style.opacity,
+            "crf": self.codec.crf,
+        }

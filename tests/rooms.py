@@ -2,16 +2,19 @@
 
 MAY_IMPORT: dict[str, str] = {
     "engines.errors": "",
+    "engines.limits": "",
     "engines.networks": "",
-    "engines.interface": "engines.errors",
+    "engines.interface": "engines.errors engines.limits",
     "engines.networks.yolov3": "engines.errors engines.networks",
     "engines.files": "engines.errors engines.interface",
-    "engines.conversion": "engines.errors engines.interface engines.files",
-    "engines.decoding": "engines.errors engines.interface engines.files",
+    "engines.conversion": "engines.errors engines.limits engines.interface engines.files",
+    "engines.decoding": "engines.errors engines.limits engines.interface engines.files",
     "engines.runtimes": "engines.errors engines.interface engines.files",
-    "engines.engine": "engines.errors engines.interface engines.files engines.decoding",
+    "engines.engine": (
+        "engines.errors engines.limits engines.interface engines.files engines.decoding"
+    ),
     "engines.networks.yolact": "engines.errors engines.networks engines.files engines.conversion",
-    "engines.runtimes.openvino": "engines.errors engines.interface engines.runtimes",
+    "engines.runtimes.openvino": "engines.errors engines.limits engines.interface engines.runtimes",
     "engines.runtimes.tensorrt": (
         "engines.errors engines.interface engines.files engines.conversion engines.runtimes"
     ),
@@ -23,36 +26,42 @@ MAY_IMPORT: dict[str, str] = {
     "engines.networks.mask_rcnn": (
         "engines.errors engines.networks engines.files engines.conversion engines.networks.yolact"
     ),
-    "engines": "engines.errors engines.interface engines.files engines.engine engines.backends",
     "engines.networks.yolo_fcn": (
         "engines.errors engines.networks.yolov3 engines.files engines.conversion "
         "engines.networks.yolact engines.networks.fcn"
     ),
+    "engines.opening": (
+        "engines.errors engines.limits engines.interface engines.files engines.engine "
+        "engines.backends"
+    ),
+    "engines": "engines.files engines.engine engines.backends engines.opening",
     "stream.addresses": "",
     "stream.errors": "",
     "stream.network": "",
+    "stream.arguments": "engines.limits",
+    "stream.delivery": "stream.addresses",
     "stream.processes": "stream.errors",
-    "stream.memory": "engines.interface stream.errors stream.processes",
-    "stream.pixels": "engines.interface stream.memory",
-    "stream.options": "engines.interface engines.files engines.decoding",
-    "stream.delivery": "stream.addresses stream.options",
+    "stream.memory": "engines.limits engines.interface stream.errors stream.processes",
+    "stream.options": "engines.limits engines.files stream.arguments stream.delivery",
+    "stream.pixels": "engines.interface stream.arguments stream.memory",
     "stream.sources": (
-        "stream.addresses stream.processes stream.memory stream.pixels stream.options"
+        "stream.addresses stream.arguments stream.processes stream.memory stream.options "
+        "stream.pixels"
     ),
-    "stream.codecs": "engines.runtimes stream.errors stream.memory stream.sources",
+    "stream.codecs": "engines.runtimes stream.errors stream.arguments stream.memory stream.sources",
     "stream.recording": (
-        "engines.interface engines.files stream.errors stream.processes stream.memory "
-        "stream.options stream.delivery stream.sources stream.codecs"
+        "engines.interface engines.files stream.errors stream.delivery stream.processes "
+        "stream.memory stream.options stream.sources stream.codecs"
     ),
     "stream.telemetry": (
-        "engines.files stream.addresses stream.network stream.processes stream.memory "
-        "stream.recording"
+        "engines.files stream.addresses stream.network stream.arguments stream.processes "
+        "stream.memory stream.recording"
     ),
     "stream.stages": (
-        "engines.errors engines.interface engines.decoding engines.engine engines "
-        "stream.addresses stream.errors stream.processes stream.memory stream.pixels "
-        "stream.options stream.delivery stream.sources stream.codecs stream.recording "
-        "stream.telemetry"
+        "engines.errors engines.limits engines.interface engines.engine engines "
+        "stream.addresses stream.errors stream.arguments stream.delivery stream.processes "
+        "stream.memory stream.options stream.pixels stream.sources stream.codecs "
+        "stream.recording stream.telemetry"
     ),
     "stream.viewers.page": (
         "stream.addresses stream.errors stream.network stream.memory stream.pixels "
@@ -67,7 +76,7 @@ MAY_IMPORT: dict[str, str] = {
     "stream.viewers.window": "stream.memory stream.pixels stream.stages",
     "stream.supervision": (
         "engines.errors engines.files engines stream.addresses stream.errors stream.network "
-        "stream.processes stream.memory stream.pixels stream.options stream.delivery "
+        "stream.delivery stream.processes stream.memory stream.options stream.pixels "
         "stream.sources stream.codecs stream.recording stream.telemetry stream.stages "
         "stream.viewers.page stream.viewers.push stream.viewers.rtsp stream.viewers.window"
     ),
@@ -113,10 +122,9 @@ MAY_IMPORT: dict[str, str] = {
     "tools.devices": "stream.sources",
     "tools.top": "stream.network stream.telemetry",
     "tools.arguments": (
-        "engines.errors engines.interface engines.files engines.decoding engines.backends "
-        "engines stream.addresses stream.network stream.processes stream.memory stream.pixels "
-        "stream.options stream.delivery stream.sources stream.recording stream.viewers.push "
-        "stream.viewers.rtsp stream.viewers.window train.errors train.yolact train.runs"
+        "engines.errors engines.limits engines.interface engines.files engines.decoding "
+        "engines.backends engines stream.arguments stream.processes stream.memory "
+        "stream.pixels stream.sources train.errors train.yolact train.runs"
     ),
     "tools.cli": "stream.addresses tools.arguments",
     "tools.doctor": (
@@ -124,25 +132,15 @@ MAY_IMPORT: dict[str, str] = {
         "stream.options stream.sources stream.codecs stream.viewers.window tools.arguments"
     ),
     "tools.engine_files": (
-        "engines.errors engines.interface engines.networks.yolov3 engines.files "
-        "engines.conversion engines.decoding engines.engine engines.networks.yolact "
-        "engines.runtimes.tensorrt engines.networks.fcn engines engines.networks.yolo_fcn "
-        "stream.processes stream.options train.samples train.evaluation train.runs "
-        "tools.arguments"
+        "engines.errors engines.limits engines.interface engines.networks.yolov3 "
+        "engines.files engines.conversion engines.decoding engines.engine "
+        "engines.networks.yolact engines.runtimes.tensorrt engines.networks.fcn "
+        "engines.networks.yolo_fcn engines stream.processes train.samples train.evaluation "
+        "train.runs tools.arguments"
     ),
     "tools.images": (
-        "engines.interface engines.files engines.decoding engines stream.processes "
-        "stream.memory stream.pixels stream.recording stream.viewers.window tools.arguments"
-    ),
-    "tools.measuring": (
-        "engines.interface engines.engine stream.processes stream.memory stream.pixels "
-        "stream.options stream.sources stream.codecs stream.recording stream.supervision "
-        "tools.arguments"
-    ),
-    "tools.run": (
-        "engines.files engines.backends stream.addresses stream.network stream.memory "
-        "stream.options stream.delivery stream.sources stream.codecs stream.recording "
-        "stream.telemetry stream.stages stream.viewers.page stream.supervision "
+        "engines.interface engines.files engines.decoding engines stream.arguments "
+        "stream.processes stream.memory stream.pixels stream.recording stream.viewers.window "
         "tools.arguments"
     ),
     "tools.training": (
@@ -150,29 +148,40 @@ MAY_IMPORT: dict[str, str] = {
         "train.errors train.augment_options train.options train.samples train.evaluation "
         "train.loop train.tuning train.runs tools.arguments"
     ),
-    "tools.bench.live": (
-        "engines.interface engines.engine engines stream.processes stream.memory "
-        "stream.pixels stream.options stream.sources stream.codecs stream.recording "
-        "stream.telemetry stream.stages stream.viewers.rtsp stream.supervision "
-        "tools.measuring"
-    ),
     "tools.datasets": (
         "engines.interface engines.files engines.decoding engines train.errors train.formats "
         "train.samples tools.arguments tools.training"
     ),
     "tools.dev": "engines.files tools.arguments tools.cli",
+    "tools.measuring": (
+        "engines.interface engines.engine stream.delivery stream.processes stream.memory "
+        "stream.options stream.pixels stream.sources stream.codecs stream.recording "
+        "stream.supervision tools.arguments"
+    ),
+    "tools.run": (
+        "engines.files engines.backends stream.addresses stream.network stream.arguments "
+        "stream.delivery stream.memory stream.options stream.sources stream.recording "
+        "stream.telemetry stream.stages stream.viewers.page stream.viewers.push "
+        "stream.viewers.rtsp stream.viewers.window stream.supervision tools.arguments"
+    ),
     "tools.web_demo": (
         "engines.interface engines.files engines stream.addresses stream.processes "
         "stream.pixels stream.recording tools.arguments tools.images"
     ),
+    "tools.bench.live": (
+        "engines.interface engines.engine engines stream.delivery stream.processes "
+        "stream.memory stream.options stream.pixels stream.sources stream.codecs "
+        "stream.recording stream.telemetry stream.stages stream.viewers.rtsp "
+        "stream.supervision tools.measuring"
+    ),
     "tools.bench": (
-        "engines.interface engines.files engines.decoding engines.runtimes engines.engine "
-        "engines.networks.yolact engines.backends engines.networks.fcn engines "
-        "stream.processes stream.memory stream.pixels stream.options stream.sources "
-        "stream.codecs stream.telemetry stream.supervision train.augment_options "
-        "train.options train.samples train.loop train.mask_rcnn train.yolact tools.arguments "
-        "tools.doctor tools.engine_files tools.images tools.measuring tools.training "
-        "tools.bench.live tools.dev"
+        "engines.limits engines.interface engines.files engines.decoding engines.runtimes "
+        "engines.engine engines.networks.yolact engines.backends engines.networks.fcn engines "
+        "stream.delivery stream.processes stream.memory stream.options stream.pixels "
+        "stream.sources stream.codecs stream.telemetry stream.supervision "
+        "train.augment_options train.options train.samples train.loop train.mask_rcnn "
+        "train.yolact tools.arguments tools.doctor tools.engine_files tools.images "
+        "tools.training tools.dev tools.measuring tools.run tools.bench.live"
     ),
 }
 """A room, or a module at the top of a folder, and the rooms that it may import.

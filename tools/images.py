@@ -21,15 +21,16 @@ from maskstream.engines.files.disk import partial_path
 from maskstream.engines.interface.fit import fitted
 from maskstream.engines.interface.instances import Instances
 from maskstream.errors import ConfigError, MaskstreamError, OutputError, SourceError
+from maskstream.stream.arguments import ColorBy
 from maskstream.stream.memory.frame import planes_of
 from maskstream.stream.pixels.colors import LIMITED_RANGE
-from maskstream.stream.pixels.painter import ColorBy, DrawStyle, Painter
+from maskstream.stream.pixels.painter import DrawStyle, Painter
 from maskstream.stream.pixels.still import Still
 from maskstream.stream.processes.machine import available_cores
 from maskstream.stream.recording.results import as_json, frame_record
 from maskstream.stream.viewers.window.display import lead_qt_to_display
 from maskstream.tools.arguments.checks import check_file, class_ids_of
-from maskstream.tools.arguments.engine_options import FamilyOption
+from maskstream.tools.arguments.model_options import listed_option
 from maskstream.tools.arguments.opening import open_any
 from maskstream.tools.arguments.pictures import SUFFIXES, pictures_of, read_bgr
 
@@ -88,7 +89,7 @@ def images(
     require_gpu: Annotated[
         bool, typer.Option("--require-gpu", help="Fail rather than run on the processor.")
     ] = False,
-    family: FamilyOption = None,
+    family: Annotated[str | None, listed_option("family")] = None,
 ) -> None:
     """Mask the objects in a picture, or in each picture of a folder.
 

@@ -13,9 +13,9 @@ import torch
 from torch import nn
 
 from maskstream.engines.files.manifest import METADATA_KEY, Manifest
+from maskstream.engines.limits import MAX_BATCH
 
 OPSET = 20
-MAX_BATCH = 64
 
 
 def write_engine_graph(

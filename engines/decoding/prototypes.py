@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from maskstream.engines.interface.backend import Outputs
 from maskstream.engines.interface.fit import Fit
 from maskstream.engines.interface.instances import Instances
+from maskstream.engines.limits import TOP_K
 
 MASK_SHARE = 0.43
 """A cell belongs to an object if it is at least so likely as the object's likeliest cell.
@@ -35,7 +36,7 @@ class Selection:
     """
 
     score_min: float = 0.3
-    top_k: int = 15
+    top_k: int = TOP_K
     class_ids: frozenset[int] | None = None
 
 

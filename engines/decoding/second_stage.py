@@ -17,9 +17,6 @@ from maskstream.engines.interface.planar_frame import CropBackend, DeviceFrame
 Pictures = Sequence[Picture] | Sequence[DeviceFrame]
 """The frames of a batch at their full resolution; on a device, or not."""
 
-MAX_CROPS = 128
-"""Boxes that are masked at once, unless another number is asked for: eight frames full of them."""
-
 
 def sure_crops(max_crops: int, frame_count: int) -> int:
     """Return how many small boxes of each frame are masked anew whatever the others hold."""

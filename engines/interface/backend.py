@@ -12,15 +12,13 @@ from numpy.typing import DTypeLike, NDArray
 
 from maskstream.engines.errors import BackendError
 from maskstream.engines.interface.planar_frame import PlanarFrame
+from maskstream.engines.limits import Precision
 
 Outputs = Mapping[str, NDArray[Any]]
 """A graph's outputs by name, each with the batch first."""
 
 Model = Path | bytes
 """A graph: the file that holds it, or what is in that file."""
-
-Precision = Literal["fp32", "fp16", "bf16", "int8"]
-"""What a runtime computes in."""
 
 Provider = Literal["cpu", "cuda", "tensorrt", "coreml"]
 """Our names of ONNX Runtime's execution providers."""

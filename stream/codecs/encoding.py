@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from io import BytesIO
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import av
 import numpy as np
@@ -32,14 +32,12 @@ from av.video.stream import VideoStream
 from numpy.lib.stride_tricks import as_strided
 
 from maskstream.errors import ConfigError
+from maskstream.stream.arguments import CRF_MAX, Preset, RunArguments
 from maskstream.stream.memory.frame import Planes
 from maskstream.stream.memory.source_info import RANGE_FULL, SourceInfo
 
-PRESETS = (
-    "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow",
-)  # fmt: skip
+PRESETS: tuple[str, ...] = get_args(Preset)
 """Of x264, from the fastest to the one that makes the smallest files."""
-CRF_MAX = 51
 _DEFAULT_RATE_HZ = Fraction(25)
 _RATE_MAX_HZ = 1000
 _KEYFRAME_SPACING_S = 2
@@ -81,9 +79,9 @@ class EncoderSettings:
     """0 limited, 1 full; written into the file."""
     color_matrix: int
     """1 = BT.709, 5 or 6 = BT.601; written into the file."""
-    preset: str = "superfast"
+    preset: str = RunArguments.preset
     """One of ``PRESETS``: faster ones make larger files."""
-    crf: int = 20
+    crf: int = RunArguments.crf
     """Quality of x264, 0 (lossless) to 51; 20 looks like the source."""
     threads: int = 1
     """At least 1; for x264."""

@@ -21,13 +21,13 @@ from typing import Literal
 
 from maskstream.engines.runtimes.measured import MeasuredChoice
 from maskstream.errors import ConfigError
+from maskstream.stream.arguments import AUTO
 
 Kind = Literal["decoder", "encoder"]
 Measure = Callable[[Sequence["Candidate"]], Sequence["Trial"]]
 
 KINDS: tuple[Kind, ...] = ("decoder", "encoder")
 CPU_DECODER, CPU_ENCODER = "cpu", "libx264"
-AUTO = "auto"
 _HUNG = "no answer within"
 _TRIAL_S = 20.0
 """For one candidate, the process's start included."""

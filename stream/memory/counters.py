@@ -14,6 +14,7 @@ import time
 from multiprocessing import reduction
 from typing import Any, ClassVar, Literal, get_args
 
+from maskstream.engines.limits import MAX_BATCH
 from maskstream.stream.memory.histogram import BUCKET_COUNT, Histogram
 
 DropCause = Literal[
@@ -22,7 +23,6 @@ DropCause = Literal[
 """Why a captured frame was not delivered. The list is closed."""
 DROP_CAUSES: tuple[DropCause, ...] = get_args(DropCause)
 
-_MAX_BATCH = 64
 _NOTE_BYTES = 2048
 _USAGE_PERIOD_NS = 250_000_000
 
@@ -44,7 +44,7 @@ class _Page(ctypes.Structure):
         ("start_cpu_ns", ctypes.c_uint64),
         ("rss_bytes", ctypes.c_uint64),
         ("rss_peak_bytes", ctypes.c_uint64),
-        ("batch_counts", ctypes.c_uint64 * (_MAX_BATCH + 1)),
+        ("batch_counts", ctypes.c_uint64 * (MAX_BATCH + 1)),
         ("wait", _Buckets),
         ("work", _Buckets),
         ("total", _Buckets),
@@ -124,7 +124,7 @@ class StagePage:
 
     def count_batch(self, size: int) -> None:
         """Count a batch of ``size`` frames."""
-        self._data.batch_counts[min(size, _MAX_BATCH)] += 1
+        self._data.batch_counts[min(size, MAX_BATCH)] += 1
 
     def mark_lost(self, since_ns: int | None) -> None:
         """Say since when (monotonic) a live source is away; None says that it is there."""

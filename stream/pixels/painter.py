@@ -8,18 +8,17 @@ exactly what their luma covers and their edges have no coloured fringe.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from maskstream.engines.interface.instances import Instances
+from maskstream.stream.arguments import OPACITY, ColorBy
 from maskstream.stream.memory.frame import Planes
 from maskstream.stream.pixels.blending import Rect, blend_mask, fill
 from maskstream.stream.pixels.colors import BLACK, WHITE, Rgb, Yuv, YuvSpace, ink_on, palette
 from maskstream.stream.pixels.text import Font, draw_on_dark_strip, draw_tag
-
-ColorBy = Literal["class", "instance"]
 
 FONT_LINES = 46
 """The font's size is the frame's short side over this: 23 px at 1080p, 16 px at 720p."""
@@ -38,7 +37,7 @@ class DrawStyle:
     class_names: tuple[str, ...]
     color_by: ColorBy = "class"
     """One colour a class, or one an instance: by track, or by rank where nothing is tracked."""
-    opacity: float = 0.45
+    opacity: float = OPACITY
     """Share of the colour in a mask, 0..1; 0 draws no masks."""
     boxes: bool = True
     labels: bool = True

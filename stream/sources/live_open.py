@@ -20,7 +20,8 @@ from av.video.stream import VideoStream
 
 from maskstream.errors import ConfigError
 from maskstream.stream.addresses.redact import Address, resolve, shown
-from maskstream.stream.options import LiveOptions, RtspTransport
+from maskstream.stream.arguments import RtspTransport
+from maskstream.stream.options import LiveOptions
 from maskstream.stream.sources import camera
 from maskstream.stream.sources.trouble import Trouble, trouble_of
 

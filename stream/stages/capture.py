@@ -19,11 +19,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from maskstream.stream.arguments import Policy
 from maskstream.stream.codecs.hardware import CPU_DECODER
 from maskstream.stream.memory.frame import PIXEL_FORMAT_I420, Holder
 from maskstream.stream.memory.slot import Slot
 from maskstream.stream.memory.source_info import Source, SourceInfo
-from maskstream.stream.options import LiveOptions, Policy
+from maskstream.stream.options import LiveOptions
 from maskstream.stream.processes.substitute import substitute
 from maskstream.stream.sources import open as source
 from maskstream.stream.sources.live import LiveSource

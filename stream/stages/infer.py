@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maskstream.engines import open_engine
-from maskstream.engines.decoding.second_stage import MAX_CROPS
 from maskstream.engines.engine import Engine, Frames
 from maskstream.engines.errors import EngineError
 from maskstream.engines.interface.instances import Instances
 from maskstream.engines.interface.planar_frame import PlanarFrame
+from maskstream.engines.limits import MAX_CROPS
 from maskstream.errors import ConfigError
 from maskstream.stream.memory.channel import Kind
 from maskstream.stream.memory.slot import Slot

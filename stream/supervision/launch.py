@@ -112,7 +112,7 @@ class Launch:
 
 def _open_hubs(plan: Plan, resources: ExitStack) -> dict[str, ResultsHub]:
     """Returns where results are published, by endpoint as typed."""
-    endpoints = dict.fromkeys(text for of in plan.destinations for text in of.endpoints)
+    endpoints = dict.fromkeys(text for of in plan.deliveries for text in of.endpoints)
     if not endpoints:
         return {}
     from maskstream.stream.network.zmq_socket import parse_endpoint

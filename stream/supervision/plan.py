@@ -29,7 +29,7 @@ from maskstream.stream.stages.infer import InferSettings
 from maskstream.stream.stages.overlay import OverlaySettings
 from maskstream.stream.stages.sink import SinkSettings, VideoSettings
 from maskstream.stream.supervision.chaos import Chaos, parse_chaos
-from maskstream.stream.supervision.destinations import Destinations, destinations_of
+from maskstream.stream.supervision.deliveries import SourceDeliveries, deliveries_of
 
 FILE_BATCH = 8
 LIVE_BATCH = 1
@@ -44,7 +44,7 @@ class Plan:
     manifest: Manifest
     infos: tuple[SourceInfo, ...]
     """By source id."""
-    destinations: tuple[Destinations, ...]
+    deliveries: tuple[SourceDeliveries, ...]
     """By source id."""
     slot_count: int
     threads: ThreadBudget
@@ -121,23 +121,23 @@ def make_plan(options: RunOptions, *, on_note: Callable[[str], None] = lambda te
     engine_path, manifest = _find_engine(options)
     _check_classes(options, manifest)
     threads = share_threads(options.threads or available_cores(), len(options.sources))
-    destinations = destinations_of(options)
+    deliveries = deliveries_of(options)
     chaos = Chaos() if options.chaos is None else parse_chaos(options.chaos)
     infos = _describe_sources(options, on_note)
     has_live = any(info.kind == "live" for info in infos)
     # Batches come in bursts, which is no matter to a file and a nuisance to who looks on.
-    is_watched = has_live or any(own.viewers for own in destinations)
+    is_watched = has_live or any(own.viewers for own in deliveries)
     return Plan(
         options=options,
         engine_path=engine_path,
         manifest=manifest,
         infos=infos,
-        destinations=destinations,
+        deliveries=deliveries,
         slot_count=options.slots or _default_slots(options, is_watched=is_watched),
         is_watched=is_watched,
         threads=threads,
         decoder=_decoder(options, infos),
-        encoder=_encoder(options, destinations),
+        encoder=_encoder(options, deliveries),
         names=_names(options),
         restarts=has_live if options.restarts is None else options.restarts,
         chaos=chaos,
@@ -149,8 +149,8 @@ def _decoder(options: RunOptions, infos: Sequence[SourceInfo]) -> Choice | None:
     return choose("decoder", options.codec.decoder) if has_files else None
 
 
-def _encoder(options: RunOptions, destinations: Sequence[Destinations]) -> Choice | None:
-    paths = [path for own in destinations for path in own.videos]
+def _encoder(options: RunOptions, deliveries: Sequence[SourceDeliveries]) -> Choice | None:
+    paths = [path for own in deliveries for path in own.videos]
     if "writer" in options.replaced or not paths:
         return None
     wish = options.codec.encoder
@@ -287,7 +287,7 @@ def _overlay(plan: Plan, source_ids: tuple[int, ...]) -> OverlaySettings:
 
 def _sink(plan: Plan, source_ids: tuple[int, ...]) -> SinkSettings:
     (source_id,) = source_ids
-    own = plan.destinations[source_id]
+    own = plan.deliveries[source_id]
     return SinkSettings(
         source_id=source_id,
         videos=tuple(_video(plan, source_id, path) for path in own.videos),

@@ -102,7 +102,7 @@ class Verdict:
             for worker in self.workers
             if worker.row.holder == Holder.SINK and worker.last_word is None
             for source_id in worker.source_ids
-            for path in plan.destinations[source_id].files
+            for path in plan.deliveries[source_id].files
         ]
         return [line for path in paths if (line := salvage(path)) is not None]
 
@@ -152,6 +152,6 @@ class Verdict:
 
 
 def _written(plan: Plan) -> tuple[str, ...]:
-    paths = [path for of in plan.destinations for path in of.videos]
-    paths += [path for of in plan.destinations for path in of.results]
+    paths = [path for of in plan.deliveries for path in of.videos]
+    paths += [path for of in plan.deliveries for path in of.results]
     return tuple(path for path in paths if Path(path).is_file())

@@ -68,8 +68,8 @@ def open_hosts(plan: Plan, resources: ExitStack, on_event: Callable[[Event], Non
 
 def _wishes(plan: Plan, kind: str) -> Iterator[tuple[int, str]]:
     """Yields source ids with the text of each viewer of ``kind`` that is asked for."""
-    for source_id, destinations in enumerate(plan.destinations):
-        for delivery in destinations.viewers:
+    for source_id, own in enumerate(plan.deliveries):
+        for delivery in own.viewers:
             if delivery.kind == kind:
                 yield source_id, delivery.text
 

@@ -26,9 +26,9 @@ import msgpack
 import zmq
 
 from maskstream.errors import ConfigError
+from maskstream.stream.arguments import Encoding
 from maskstream.stream.network.zmq_socket import Endpoint, PubSocket
 from maskstream.stream.recording.results import as_json
-from maskstream.stream.telemetry.status import Encoding
 
 RESULTS_VERSION = 1
 """Counts up when a key goes or changes its meaning; new keys may come at any time."""

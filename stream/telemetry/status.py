@@ -15,11 +15,10 @@ import msgpack
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from maskstream.errors import ConfigError
+from maskstream.stream.arguments import Encoding
 from maskstream.stream.memory.histogram import BOUNDS_S
 from maskstream.stream.telemetry.snapshot import Snapshot
 
-Encoding = Literal["json", "msgpack"]
-"""How a document travels."""
 ENCODINGS: tuple[Encoding, ...] = get_args(Encoding)
 STATUS_VERSION = 1
 """Counts up when a key goes or changes its meaning; new keys may come at any time."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from maskstream.errors import ConfigError
+from maskstream.stream.arguments import Encoding
 from maskstream.stream.network.zmq_socket import Endpoint, PubSocket
-from maskstream.stream.telemetry.status import STATUS_VERSION, Encoding, Status, encode_status
+from maskstream.stream.telemetry.status import STATUS_VERSION, Status, encode_status
 
 TOPIC = f"maskstream.status.{STATUS_VERSION}".encode()
 _UNREAD_MAX = 4

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from maskstream.stream.delivery import parse_deliveries
 from maskstream.stream.options import RunOptions, TimeOptions
 from maskstream.stream.supervision.supervisor import run_pipeline
 from maskstream.stream.telemetry.snapshot import Event, RunResult, Snapshot
@@ -61,8 +62,9 @@ def options(
     return RunOptions(
         sources=sources,
         engine=engine,
-        outputs=() if output is None else (output,),
-        results=() if results is None else (str(results),),
+        deliveries=parse_deliveries(
+            [] if output is None else [output], [] if results is None else [str(results)]
+        ),
         replaced=replaced,
         times=TimeOptions(**{"tick_s": 0.02, "batch_deadline_s": 0.05, **(times or {})}),
         **others,

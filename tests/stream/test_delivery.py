@@ -3,7 +3,7 @@
 import pytest
 
 from maskstream.errors import OutputError
-from maskstream.stream.delivery import parse_delivery, parse_results
+from maskstream.stream.delivery import parse_delivery
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_a_folder_is_one_that_is_there(tmp_path):
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("out.avi", "out.avi: the name ends in '.avi'; use FILE.mp4 or FILE.mkv, a folder"),
+        ("out.avi", "out.avi: the name ends in '.avi'; use FILE.mp4 or FILE.mkv, an existing"),
         ("window", "window: no folder of that name is there; did you mean window:?"),
         ("windows:", "windows:: did you mean window:?"),
         ("rstp://host/x", "rstp://host/x: did you mean rtsp://?"),
@@ -77,23 +77,23 @@ def test_results_go_to_files_folders_and_endpoints(tmp_path):
     kinds = {
         "r.ndjson": "results",
         "r.json": "results",
-        str(tmp_path): "folder",
+        str(tmp_path): "results_folder",
         "tcp://127.0.0.1:5557": "results_endpoint",
         "ipc:///tmp/me/results": "results_endpoint",
     }
-    assert {text: parse_results(text).kind for text in kinds} == kinds
+    assert {text: parse_delivery(text, "results").kind for text in kinds} == kinds
 
 
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
         ("out.mp4", "out.mp4: a video's name; results need FILE.ndjson"),
-        ("http://h:1", "http://h:1: no place for results; use FILE.ndjson"),
-        ("null:", "null:: no place for results; use "),
+        ("http://h:1", "http://h:1: results cannot go there; use FILE.ndjson"),
+        ("null:", "null:: results cannot go there; use "),
         ("", "'': an empty name for results; use "),
     ],
 )
 def test_results_elsewhere_are_refused(text, reason):
     with pytest.raises(OutputError) as caught:
-        parse_results(text)
+        parse_delivery(text, "results")
     assert str(caught.value).startswith(reason)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Self, cast, get_args
 
 from maskstream.engines import BACKENDS, Engine
-from maskstream.engines.interface.backend import Precision
+from maskstream.engines.limits import Precision
 from maskstream.errors import ConfigError
 from maskstream.stream.processes.machine import available_cores
 from maskstream.tools.arguments.opening import open_any

@@ -8,7 +8,7 @@ from maskstream.engines import Engine, open_engine, read_manifest, resolve_engin
 from maskstream.engines.backends import check_backend
 from maskstream.engines.errors import BackendError, UnavailableError
 from maskstream.engines.files.manifest import Manifest
-from maskstream.engines.interface.backend import Precision
+from maskstream.engines.limits import Precision
 from maskstream.errors import ConfigError
 from maskstream.tools.arguments.extras import needs_training_parts
 

@@ -19,7 +19,7 @@ import numpy as np
 from rich.table import Table
 
 from maskstream.engines import Engine, open_engine, read_manifest, resolve_engine
-from maskstream.engines.interface.backend import Precision
+from maskstream.engines.limits import Precision
 from maskstream.stream.processes.machine import available_cores
 from maskstream.tools.arguments.extras import needs_training_parts
 from maskstream.tools.measuring.tables import table

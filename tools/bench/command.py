@@ -15,8 +15,8 @@ from rich.console import Console
 
 from maskstream.engines import open_engine
 from maskstream.engines.files.disk import write_text_atomically
+from maskstream.engines.limits import MAX_BATCH
 from maskstream.errors import ConfigError
-from maskstream.stream.options import MAX_BATCH
 from maskstream.stream.processes.machine import available_cores
 from maskstream.tools.arguments.checks import check_file
 from maskstream.tools.bench.parts import NEED_CLIPS, PARTS, USUAL, Job

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from maskstream.engines import open_engine
 from maskstream.engines.interface.instances import Instances
+from maskstream.stream.delivery import parse_deliveries
 from maskstream.stream.memory.frame import Planes, planes_of
 from maskstream.stream.memory.source_info import Source, SourceInfo
 from maskstream.stream.options import RunOptions
@@ -110,7 +111,7 @@ def measure_line(
         options = RunOptions(
             sources=(str(clip),),
             engine=engine,
-            outputs=(str(folder / "line.mp4"),),
+            deliveries=parse_deliveries([str(folder / "line.mp4")]),
             max_frames=frame_count,
         )
         result = run_pipeline(options, on_event=lambda _: None, on_tick=lambda _: None)

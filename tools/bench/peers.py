@@ -31,6 +31,7 @@ from maskstream.engines.interface.fit import fitted
 from maskstream.engines.interface.instances import Instances
 from maskstream.stream.codecs.encoding import x264_options
 from maskstream.stream.codecs.frame_encoder import KEYFRAME_S
+from maskstream.stream.delivery import parse_deliveries
 from maskstream.stream.options import CodecOptions, RunOptions
 from maskstream.stream.pixels.colors import palette
 from maskstream.stream.processes.machine import available_cores
@@ -134,7 +135,7 @@ def _line(clip: Path, engine: str, frame_count: int, folder: Path) -> _Done:
     options = RunOptions(
         sources=(str(clip),),
         engine=engine,
-        outputs=(str(folder / "line.mp4"),),
+        deliveries=parse_deliveries([str(folder / "line.mp4")]),
         max_frames=frame_count,
     )
     result = run_pipeline(options, on_event=lambda _: None, on_tick=lambda _: None)

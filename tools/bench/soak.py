@@ -16,11 +16,12 @@ from rich.console import Console
 from rich.table import Table
 
 from maskstream.errors import MaskstreamError
-from maskstream.stream.options import NULL_OUTPUT, RunOptions
+from maskstream.stream.delivery import NULL_OUTPUT, parse_deliveries
+from maskstream.stream.options import RunOptions
 from maskstream.stream.supervision.supervisor import run_pipeline
 from maskstream.stream.telemetry.progress import View, open_view
 from maskstream.stream.telemetry.snapshot import Event, Snapshot
-from maskstream.tools.arguments.checks import check_outputs
+from maskstream.tools.run.delivery_checks import check_outputs
 
 WARM_UP_SHARE = 0.3
 """Of the frames; caches and pools grow until then."""
@@ -106,7 +107,7 @@ def soak(
 ) -> None:
     """Run many frames and say whether every stage's memory stays flat."""
     source = f"synthetic:numbered?size={size}&fps=30&frames={frames}"
-    options = RunOptions(sources=(source,), engine=engine, outputs=(output,))
+    options = RunOptions(sources=(source,), engine=engine, deliveries=parse_deliveries([output]))
     view = open_view()
     log = MemoryLog(view)
 

@@ -1,4 +1,4 @@
-"""What the figures cost: the same run with every outlet on and with none, in turn.
+"""What the figures cost: the same run with every publisher on and with none, in turn.
 
 On means: figures published with ZeroMQ and served over HTTP, and somebody who listens to the first
 and asks ``/metrics`` and ``/status`` every second, on the same cores.
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from maskstream.stream.options import RunOptions
 from maskstream.stream.processes.process import apart_from_caller
 from maskstream.stream.supervision.supervisor import run_pipeline
-from maskstream.stream.telemetry.outlets import OutletOptions, Outlets
+from maskstream.stream.telemetry.service import TelemetryOptions, TelemetryService
 from maskstream.stream.telemetry.snapshot import Event, RunResult
 from maskstream.tools.bench.live.audience import attend
 
@@ -37,7 +37,7 @@ class TelemetryCost:
     off_cpu_ms_per_s: float
     """Processor time of the supervisor's process, per second of the run; median."""
     on_cpu_ms_per_s: float
-    """The same with all outlets on."""
+    """The same with all telemetry on."""
 
     @property
     def cost(self) -> float:
@@ -72,34 +72,40 @@ def measure_telemetry(options: RunOptions, *, rounds: int) -> TelemetryCost:
 def _run(options: RunOptions, *, is_on: bool) -> tuple[float, float]:
     """Return frames a second, and the supervisor's processor time in ms a second."""
     with ExitStack() as stack:
-        outlets = (
-            stack.enter_context(_everything()) if is_on else Outlets(OutletOptions(), tell=_ignore)
+        telemetry = (
+            stack.enter_context(_everything())
+            if is_on
+            else TelemetryService(TelemetryOptions(), tell=_ignore)
         )
         before_s = _cpu_s()
-        result = run_pipeline(options, on_event=_ignore, on_tick=outlets.show)
+        result = run_pipeline(options, on_event=_ignore, on_tick=telemetry.show)
         cpu_s = _cpu_s() - before_s
     _check(result)
     return result.figures.fps, 1e3 * cpu_s / result.figures.wall_s
 
 
 @contextmanager
-def _everything() -> Iterator[Outlets]:
-    """Give all outlets, with somebody at each."""
+def _everything() -> Iterator[TelemetryService]:
+    """Give all telemetry, with somebody at each."""
     with tempfile.TemporaryDirectory(prefix="maskstream-bench-") as folder:
         endpoint = f"ipc://{folder}/own/figures"
-        outlets = Outlets(OutletOptions(telemetry=endpoint, http="127.0.0.1:0"), tell=_ignore)
+        telemetry = TelemetryService(
+            TelemetryOptions(telemetry=endpoint, http="127.0.0.1:0"), tell=_ignore
+        )
         context = multiprocessing.get_context("spawn")
         seated, theirs = context.Pipe(duplex=False)
-        audience = context.Process(target=attend, args=(endpoint, outlets.url, theirs), daemon=True)
+        audience = context.Process(
+            target=attend, args=(endpoint, telemetry.url, theirs), daemon=True
+        )
         try:
             with apart_from_caller():
                 audience.start()
             # Until then it loads, which would be taken for the figures' cost.
             if not seated.poll(_START_S):
                 raise RuntimeError("bench: the figures cannot be had; they have to answer.")
-            yield outlets
+            yield telemetry
         finally:
-            outlets.close()
+            telemetry.close()
             audience.kill()
             audience.join()
             audience.close()

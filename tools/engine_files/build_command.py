@@ -26,6 +26,7 @@ from maskstream.engines.files.plan_file import (
 )
 from maskstream.engines.files.zoo import read_manifest, resolve_engine
 from maskstream.engines.interface.fit import fitted
+from maskstream.engines.limits import MAX_BATCH
 from maskstream.engines.runtimes.tensorrt.build_cache import (
     Graph,
     PlanOrder,
@@ -38,7 +39,6 @@ from maskstream.engines.runtimes.tensorrt.build_cache import (
 from maskstream.engines.runtimes.tensorrt.device import open_device
 from maskstream.engines.runtimes.tensorrt.flavors import Flavor, get_flavor
 from maskstream.errors import ConfigError
-from maskstream.stream.options import MAX_BATCH
 from maskstream.tools.arguments.checks import check_file
 
 if TYPE_CHECKING:

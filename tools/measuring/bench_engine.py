@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from maskstream.engines.engine import Engine
 from maskstream.engines.interface.fit import FitKind
+from maskstream.stream.delivery import parse_deliveries
 from maskstream.stream.memory.frame import Planes, planes_of
 from maskstream.stream.memory.source_info import SourceInfo
 from maskstream.stream.options import RunOptions, RuntimeOptions
@@ -203,7 +204,7 @@ def _measure_line(
         engine=choice.engine,
         runtime=RuntimeOptions(backend=choice.backend, precision=choice.precision),
         batch=batch,
-        outputs=(str(folder / "line.mp4"),),
+        deliveries=parse_deliveries([str(folder / "line.mp4")]),
         max_frames=frame_count,
     )
     result = run_pipeline(options, on_event=lambda _: None, on_tick=lambda _: None)

@@ -8,15 +8,15 @@ import typer
 
 from maskstream.errors import MaskstreamError
 from maskstream.stream.addresses.redact import resolve, scrubbed, shown
+from maskstream.stream.arguments import RunArguments
 from maskstream.stream.telemetry.log import STANDARD_ERROR, RunLog
 from maskstream.stream.telemetry.progress import open_view
 from maskstream.stream.telemetry.report import build_report, write_report
 from maskstream.stream.telemetry.snapshot import RunResult
-from maskstream.tools.arguments.model_options import given_on_command_line
+from maskstream.tools.arguments.model_options import given_on_command_line, with_options_of
 from maskstream.tools.run.faults import Faults
 from maskstream.tools.run.request import Request, make_request
 from maskstream.tools.run.request_checks import Checked, check_request
-from maskstream.tools.run.run_settings import with_run_options
 from maskstream.tools.run.teller import Teller
 
 SourcesArgument = Annotated[
@@ -45,7 +45,7 @@ VerboseOption = Annotated[
 ]
 
 
-@with_run_options
+@with_options_of(RunArguments)
 def run(
     context: typer.Context,
     sources: SourcesArgument = None,
@@ -73,7 +73,7 @@ def run(
     checked = check_request(request, faults)
     faults.raise_any()
     result = _run(request, checked, is_quiet=quiet, is_verbose=verbose)
-    report = request.settings.report
+    report = request.arguments.report
     if report is not None:
         write_report(report, build_report(result.figures))
     if not quiet:
@@ -83,7 +83,7 @@ def run(
 
 def _run(request: Request, checked: Checked, *, is_quiet: bool, is_verbose: bool) -> RunResult:
     """Run, and tell what happens on standard error and in the log."""
-    target = request.settings.log_json
+    target = request.arguments.log_json
     # A log on standard error is alone there, so that every line of it is JSON.
     is_silent = target == STANDARD_ERROR
     with ExitStack() as opened:
@@ -103,7 +103,11 @@ def _run(request: Request, checked: Checked, *, is_quiet: bool, is_verbose: bool
 def _open_log(target: str, checked: Checked) -> closing[RunLog]:
     """Return the log, with what is to be run as its first line."""
     options = checked.options
-    addresses = [text for text in (*options.sources, *options.outputs) if "://" in text]
+    addresses = [
+        text
+        for text in (*options.sources, *(place.text for place in options.deliveries))
+        if "://" in text
+    ]
     log = RunLog(target, secrets={word for text in addresses for word in resolve(text).secrets})
     sources = [shown(uri) for uri in options.sources]
     count = len(sources)

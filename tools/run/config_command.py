@@ -7,14 +7,14 @@ from typing import Annotated, Any
 import typer
 
 from maskstream.stream.addresses.redact import scrubbed
-from maskstream.tools.arguments.model_options import given_on_command_line
+from maskstream.stream.arguments import RunArguments
+from maskstream.tools.arguments.model_options import given_on_command_line, with_options_of
 from maskstream.tools.run.config_explain import explain_request
-from maskstream.tools.run.config_schema import build_schema
+from maskstream.tools.run.config_keys import build_schema
 from maskstream.tools.run.faults import Faults
 from maskstream.tools.run.look import look_ahead
 from maskstream.tools.run.request import Request, make_request
 from maskstream.tools.run.request_checks import Checked, check_request
-from maskstream.tools.run.run_settings import with_run_options
 
 FileArgument = Annotated[
     Path, typer.Argument(metavar="FILE.toml", show_default=False, help="What --config takes.")
@@ -49,7 +49,7 @@ config_app = typer.Typer(
 
 
 @config_app.command("check")
-@with_run_options
+@with_options_of(RunArguments)
 def check(
     context: typer.Context, file: FileArgument, sources: SourcesArgument = None, **options: Any
 ) -> None:
@@ -74,7 +74,7 @@ def schema() -> None:
 
 
 @config_app.command("explain")
-@with_run_options
+@with_options_of(RunArguments)
 def explain(
     context: typer.Context, file: FileArgument, sources: SourcesArgument = None, **options: Any
 ) -> None:

@@ -9,12 +9,13 @@ from rich.table import Table
 from rich.text import Text
 
 from maskstream.stream.addresses.redact import scrubbed, shown
-from maskstream.stream.options import NULL_OUTPUT, RunOptions
+from maskstream.stream.arguments import SOURCE_OVERRIDES, RunArguments, arguments_of
+from maskstream.stream.delivery import NULL_OUTPUT
+from maskstream.stream.options import RunOptions
 from maskstream.stream.sources.live_open import is_live
 from maskstream.tools.run.look import Look
 from maskstream.tools.run.request import Request
 from maskstream.tools.run.request_checks import Checked
-from maskstream.tools.run.run_settings import OVERRIDES, RunSettings
 
 _WIDE_CELLS = 200
 """Where the output is no terminal: lines are for programs then, and are not broken."""
@@ -45,8 +46,9 @@ def _sources(request: Request, checked: Checked, look: Look) -> Table:
     table = Table.grid(padding=(0, 2, 0, 0))
     for source_id, uri in enumerate(options.sources):
         own = options.of(source_id)
-        outputs = options.outputs if own.outputs is None else own.outputs
-        results = options.results if own.results is None else own.results
+        deliveries = options.deliveries if own.deliveries is None else own.deliveries
+        outputs = [place.text for place in deliveries if not place.is_results]
+        results = [place.text for place in deliveries if place.is_results]
         frames = own.max_frames or options.max_frames
         place = request.where("source", checked.origins[source_id]) or "command line"
         facts = {
@@ -96,13 +98,13 @@ def _pool(source_id: int, look: Look) -> str:
 def _options(request: Request) -> Table:
     """Return a row for each option of the run: its value, and where that comes from."""
     table = _table("option", "value", "from")
-    for name in RunSettings.model_fields:
-        value = getattr(request.settings, name)
+    for name in arguments_of(RunArguments):
+        value = getattr(request.arguments, name)
         where = "command line" if name in request.given else request.where(name) or "default"
         style = "dim" if where == "default" else ""
         table.add_row(*(Text(text) for text in (name, _shown_value(value), where)), style=style)
         for index, key in _own_values(request, name):
-            own = getattr(request.settings.source[index], key)
+            own = getattr(request.arguments.source[index], key)
             place = request.where("source", index, key)
             row = (f"  source {index + 1}: {key}", _shown_value(own), place)
             table.add_row(*map(Text, row))
@@ -111,9 +113,9 @@ def _options(request: Request) -> Table:
 
 def _own_values(request: Request, name: str) -> Iterable[tuple[int, str]]:
     """Yield the sources with a value of their own for an option, and their key for it."""
-    for key, option in OVERRIDES.items():
+    for key, option in SOURCE_OVERRIDES.items():
         if option == name:
-            for index, source in enumerate(request.settings.source):
+            for index, source in enumerate(request.arguments.source):
                 if getattr(source, key) is not None:
                     yield index, key
 

@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +10,20 @@ from pydantic import ValidationError
 from pydantic_core import to_json
 
 from maskstream.errors import ConfigError, OutputError
+from maskstream.stream.arguments import (
+    PipelineArguments,
+    RunArguments,
+    SourceArguments,
+    arguments_of,
+)
 from maskstream.stream.delivery import parse_delivery
 from maskstream.stream.sources.live_open import is_live
 from maskstream.stream.sources.synthetic_options import SCHEME
-from maskstream.tools.run.config_faults import fault_of
-from maskstream.tools.run.config_lines import Key, KeyLines
+from maskstream.tools.run.config_keys import PIPELINE, Key, KeyLines, fault_of
 from maskstream.tools.run.faults import Faults
-from maskstream.tools.run.run_settings import PipelineSettings, SourceSettings
 
-_PATHS = ("report", "web_token_file", "status_token_file")
-_FILE_KINDS = ("video", "folder", "hls", "results")
+_PATHS = [name for name, entry in arguments_of(RunArguments).items() if entry.type == Path | None]
+_WithDeliveries = PipelineArguments | SourceArguments
 _TOML_PLACE = re.compile(r" ?\(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 
@@ -28,8 +32,10 @@ class ConfigFile:
     """A file that was read and is well-formed."""
 
     path: Path
-    settings: PipelineSettings
+    arguments: PipelineArguments
     """Relative paths are relative to the working folder now, as typed ones are."""
+    keys: frozenset[str]
+    """Of the run, as far as they stand in the file."""
     lines: KeyLines
 
     def where(self, *keys: Key) -> str:
@@ -48,17 +54,17 @@ def read_config(path: Path) -> ConfigFile:
     data = _parse(path, text)
     lines = KeyLines(path, text)
     try:
-        # As JSON, since TOML has lists and texts where the model has paths; else it is strict.
+        # As JSON, since TOML has lists and texts where the list has paths; else it is strict.
         document = to_json(data, inf_nan_mode="constants")
-        settings = PipelineSettings.model_validate_json(document, strict=True)
+        arguments = PIPELINE.validate_json(document, strict=True)
     except ValidationError as exc:
         faults = Faults()
         for error in sorted(exc.errors(), key=lambda error: lines.line_of(*error["loc"])):
             faults.add(f"{lines.where(*error['loc'])}: {fault_of(error)}")
         faults.raise_any()
         raise
-    _check_names(settings, lines)
-    return ConfigFile(path, _from_folder(settings, path.parent), lines)
+    _check_names(arguments, lines)
+    return ConfigFile(path, _from_folder(arguments, path.parent), frozenset(data), lines)
 
 
 def _read(path: Path) -> str:
@@ -102,10 +108,10 @@ def _hint(line: str) -> str:
     return "; key = value is needed, with text in quotes"
 
 
-def _check_names(settings: PipelineSettings, lines: KeyLines) -> None:
+def _check_names(arguments: PipelineArguments, lines: KeyLines) -> None:
     first: dict[str, int] = {}
     faults = Faults()
-    for index, source in enumerate(settings.source):
+    for index, source in enumerate(arguments.source):
         if source.name is None:
             continue
         if source.name in first:
@@ -117,39 +123,39 @@ def _check_names(settings: PipelineSettings, lines: KeyLines) -> None:
     faults.raise_any()
 
 
-def _from_folder(settings: PipelineSettings, folder: Path) -> PipelineSettings:
-    """Return ``settings`` with their paths taken from the file's folder, not the working one."""
-    paths = {name: getattr(settings, name) for name in _PATHS}
+def _from_folder(arguments: PipelineArguments, folder: Path) -> PipelineArguments:
+    """Return ``arguments`` with paths relative to the file's folder, not the working one."""
+    paths = {name: getattr(arguments, name) for name in _PATHS}
     changed: dict[str, Any] = {
         name: _placed(str(path), folder, Path) for name, path in paths.items() if path is not None
     }
-    changed |= _placed_targets(settings, folder)
-    if settings.log_json not in (None, "-"):
-        changed["log_json"] = _placed(str(settings.log_json), folder, str)
-    if settings.engine.endswith(".onnx") or "/" in settings.engine:
-        changed["engine"] = _placed(settings.engine, folder, str)
-    changed["source"] = [_source_from_folder(source, folder) for source in settings.source]
-    return settings.model_copy(update=changed)
+    changed |= _placed_deliveries(arguments, folder)
+    if arguments.log_json not in (None, "-"):
+        changed["log_json"] = _placed(str(arguments.log_json), folder, str)
+    if arguments.engine.endswith(".onnx") or "/" in arguments.engine:
+        changed["engine"] = _placed(arguments.engine, folder, str)
+    changed["source"] = [_source_from_folder(source, folder) for source in arguments.source]
+    return replace(arguments, **changed)
 
 
-def _source_from_folder(source: SourceSettings, folder: Path) -> SourceSettings:
-    changed: dict[str, Any] = _placed_targets(source, folder)
+def _source_from_folder(source: SourceArguments, folder: Path) -> SourceArguments:
+    changed: dict[str, Any] = _placed_deliveries(source, folder)
     if not source.uri.startswith(SCHEME) and not is_live(source.uri):
         changed["uri"] = _placed(source.uri, folder, str)
-    return source.model_copy(update=changed)
+    return replace(source, **changed)
 
 
-def _placed_targets(settings: PipelineSettings | SourceSettings, folder: Path) -> dict[str, Any]:
+def _placed_deliveries(arguments: _WithDeliveries, folder: Path) -> dict[str, Any]:
     """Return the outputs and results whose paths begin in ``folder``; addresses stay."""
     changed: dict[str, Any] = {}
-    if settings.outputs is not None:
+    if arguments.outputs is not None:
         changed["outputs"] = [
             _placed(text, folder, str) if _is_file(text, folder) else text
-            for text in settings.outputs
+            for text in arguments.outputs
         ]
-    if settings.results is not None:
+    if arguments.results is not None:
         changed["results"] = [
-            text if "://" in text else _placed(text, folder, str) for text in settings.results
+            text if "://" in text else _placed(text, folder, str) for text in arguments.results
         ]
     return changed
 
@@ -157,7 +163,7 @@ def _placed_targets(settings: PipelineSettings | SourceSettings, folder: Path) -
 def _is_file(text: str, folder: Path) -> bool:
     """Whether an output is a file or folder; what is neither is left for the checks to refuse."""
     try:
-        return parse_delivery(_placed(text, folder, str)).kind in _FILE_KINDS
+        return parse_delivery(_placed(text, folder, str)).is_file
     except OutputError:
         return "://" not in text and not text.endswith(":") and text != ""
 

@@ -1,23 +1,23 @@
 """What was asked for, by command line and file together.
 
-What is typed goes before what a source's own table says, that before the file's options, and those
-before the defaults. Sources that are typed take the place of the file's.
+Precedence, highest first: command line, the source's table, the file's options, defaults. Sources
+on the command line replace those of the file.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from maskstream.stream.arguments import SOURCE_OVERRIDES, PipelineArguments, SourceArguments
 from maskstream.tools.run.config_file import ConfigFile, read_config
-from maskstream.tools.run.config_lines import Key
-from maskstream.tools.run.run_settings import OVERRIDES, PipelineSettings, SourceSettings
+from maskstream.tools.run.config_keys import Key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """What was asked for."""
 
-    settings: PipelineSettings
+    arguments: PipelineArguments
     """Merged; with the sources of the command line where it names any."""
     given: frozenset[str]
     """Options that were typed."""
@@ -30,8 +30,7 @@ class Request:
             return ""
         if keys[0] == "source":
             return "" if self.are_sources_typed else self.file.where(*keys)
-        is_written = keys[0] in self.file.settings.model_fields_set
-        return self.file.where(*keys) if is_written else ""
+        return self.file.where(*keys) if keys[0] in self.file.keys else ""
 
 
 def make_request(sources: list[str], given: dict[str, Any], config: Path | None) -> Request:
@@ -46,19 +45,21 @@ def make_request(sources: list[str], given: dict[str, Any], config: Path | None)
         ConfigError: The file cannot be read, or is not as it has to be.
     """
     file = None if config is None else read_config(config)
-    settings = PipelineSettings() if file is None else file.settings
-    tables = [SourceSettings(uri=uri) for uri in sources] or [
-        _overridden(source, given) for source in settings.source
+    arguments = PipelineArguments() if file is None else file.arguments
+    tables = [SourceArguments(uri=uri) for uri in sources] or [
+        _overridden(source, given) for source in arguments.source
     ]
     return Request(
-        settings=settings.model_copy(update={**given, "source": tables}),
+        arguments=replace(arguments, **{**given, "source": tables}),
         given=frozenset(given),
         file=file,
         are_sources_typed=bool(sources),
     )
 
 
-def _overridden(source: SourceSettings, given: dict[str, Any]) -> SourceSettings:
+def _overridden(source: SourceArguments, given: dict[str, Any]) -> SourceArguments:
     """Return a source without those of its own values that the command line overrides."""
-    taken = {key: None for key, option in OVERRIDES.items() if option in given}
-    return source.model_copy(update=taken)
+    taken: dict[str, Any] = {
+        key: None for key, option in SOURCE_OVERRIDES.items() if option in given
+    }
+    return replace(source, **taken)

@@ -3,11 +3,16 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from maskstream.errors import ConfigError, OutputError
+from maskstream.errors import ConfigError
 from maskstream.stream.addresses.amounts import parse_bytes, parse_duration_s
-from maskstream.stream.addresses.http_address import parse_address
 from maskstream.stream.addresses.redact import shown
-from maskstream.stream.delivery import parse_delivery
+from maskstream.stream.arguments import (
+    PipelineArguments,
+    RunArguments,
+    SourceArguments,
+    arguments_of,
+)
+from maskstream.stream.delivery import Delivery
 from maskstream.stream.options import (
     CodecOptions,
     LiveOptions,
@@ -20,18 +25,18 @@ from maskstream.stream.options import (
 from maskstream.stream.recording.series import check_segments
 from maskstream.stream.sources.open import expand_sources
 from maskstream.stream.supervision.chaos import parse_chaos
-from maskstream.stream.telemetry.outlets import OutletOptions
+from maskstream.stream.telemetry.service import TelemetryOptions
 from maskstream.tools.arguments.opening import NETWORK_OPENER, is_network
+from maskstream.tools.run.deliveries import parse_request
 from maskstream.tools.run.faults import Faults
 from maskstream.tools.run.place_checks import (
     check_engine,
-    check_outlets,
     check_pages,
     check_places,
+    check_telemetry,
     page_token,
 )
 from maskstream.tools.run.request import Request
-from maskstream.tools.run.run_settings import PipelineSettings, SourceSettings, option_of
 
 
 @dataclass(slots=True, kw_only=True)
@@ -39,7 +44,7 @@ class Checked:
     """A request that can be met, as far as is known without opening a source."""
 
     options: RunOptions
-    outlets: OutletOptions
+    telemetry: TelemetryOptions
     notes: list[str] = field(default_factory=list)
     """What the user should know though it can be met."""
     origins: list[int] = field(default_factory=list)
@@ -51,70 +56,92 @@ def check_request(request: Request, faults: Faults) -> Checked:
 
     No source is opened. Where there are faults, what is returned is of no use but to look at.
     """
-    settings = request.settings
+    arguments = request.arguments
     notes: list[str] = []
-    if request.file and request.are_sources_typed and request.file.settings.source:
-        count = len(request.file.settings.source)
-        notes.append(f"{request.file.path}: its {count} sources are left out for those typed.")
+    if request.file and request.are_sources_typed and request.file.arguments.source:
+        count = len(request.file.arguments.source)
+        notes.append(f"{request.file.path}: its {count} sources are ignored; others were typed.")
     uris, origins = _expand(request, notes, faults)
-    outputs, results = _targets(request, faults)
     _note_passwords(request, notes)
-    page = tuple(text for text in outputs if text == f"http://{settings.web}")
-    is_unexported = is_network(settings.engine)
+    deliveries, by_table = parse_request(request, faults)
+    is_unexported = is_network(arguments.engine)
     manifest, class_ids = check_engine(request, faults)
     options = RunOptions(
         sources=tuple(uris),
-        engine=settings.engine,
+        engine=arguments.engine,
         manifest=manifest if is_unexported else None,
-        outputs=outputs,
-        results=results,
-        by_source=tuple(_own(settings.source[table], settings, page) for table in origins),
+        deliveries=deliveries,
+        by_source=tuple(
+            _own(arguments.source[table], arguments, by_table[table]) for table in origins
+        ),
         segment=_segment(request, faults),
         page_token=page_token(request, faults),
-        results_encoding=settings.results_format,
-        restarts=settings.restart,
-        chaos=settings.chaos,
-        runtime=RuntimeOptions(
-            backend=settings.backend,
-            device=settings.device,
-            precision=settings.precision,
-            require_gpu=settings.require_gpu,
-            family=settings.family,
-        ),
-        batch=settings.batch,
-        policy=settings.policy,
-        score_min=settings.score,
-        top_k=settings.top_k,
-        max_crops=settings.max_crops,
         class_ids=class_ids,
-        max_frames=settings.max_frames,
-        codec=CodecOptions(decoder=settings.decoder, encoder=settings.encoder),
-        style=StyleOptions(color_by=settings.color_by, display_fps=settings.display_fps),
-        live=LiveOptions(rtsp_transport=settings.rtsp_transport, timeout_s=settings.source_timeout),
         replaced={"engine": NETWORK_OPENER} if is_unexported else {},
+        **_passed_on(arguments),
     )
-    outlets = _outlets(settings)
-    if not settings.source:
+    telemetry = _telemetry(arguments)
+    if not arguments.source:
         faults.add(_no_source(request))
     elif uris:
         with faults.collecting():
             options.check()
     check_places(request, options, origins, faults)
-    check_outlets(request, outlets, faults)
+    check_telemetry(request, telemetry, faults)
     check_pages(request, options, faults)
-    if settings.chaos is not None:
+    if arguments.chaos is not None:
         with faults.collecting(request.where("chaos"), "--chaos"):
-            parse_chaos(settings.chaos)
-    return Checked(options=options, outlets=outlets, notes=notes, origins=origins)
+            parse_chaos(arguments.chaos)
+    return Checked(options=options, telemetry=telemetry, notes=notes, origins=origins)
 
 
-def _outlets(settings: PipelineSettings) -> OutletOptions:
-    return OutletOptions(
-        telemetry=settings.telemetry,
-        encoding=settings.telemetry_format,
-        is_public=settings.telemetry_public,
-        http=settings.status_http,
-        token_file=settings.status_token_file,
+def _passed_on(arguments: PipelineArguments) -> dict[str, Any]:
+    """Return the fields of a run's options that are arguments as they were given."""
+    return {
+        "results_encoding": arguments.results_format,
+        "restarts": arguments.restart,
+        "chaos": arguments.chaos,
+        "runtime": RuntimeOptions(
+            backend=arguments.backend,
+            device=arguments.device,
+            precision=arguments.precision,
+            require_gpu=arguments.require_gpu,
+            family=arguments.family,
+        ),
+        "batch": arguments.batch,
+        "policy": arguments.policy,
+        "score_min": arguments.score,
+        "top_k": arguments.top_k,
+        "max_crops": arguments.max_crops,
+        "max_frames": arguments.max_frames,
+        "slots": arguments.slots,
+        "threads": arguments.threads,
+        "codec": CodecOptions(
+            decoder=arguments.decoder,
+            encoder=arguments.encoder,
+            preset=arguments.preset,
+            crf=arguments.crf,
+        ),
+        "style": StyleOptions(
+            color_by=arguments.color_by,
+            opacity=arguments.opacity,
+            boxes=arguments.boxes,
+            labels=arguments.labels,
+            display_fps=arguments.display_fps,
+        ),
+        "live": LiveOptions(
+            rtsp_transport=arguments.rtsp_transport, timeout_s=arguments.source_timeout
+        ),
+    }
+
+
+def _telemetry(arguments: PipelineArguments) -> TelemetryOptions:
+    return TelemetryOptions(
+        telemetry=arguments.telemetry,
+        encoding=arguments.telemetry_format,
+        is_public=arguments.telemetry_public,
+        http=arguments.status_http,
+        token_file=arguments.status_token_file,
     )
 
 
@@ -134,7 +161,7 @@ def _expand(request: Request, notes: list[str], faults: Faults) -> tuple[list[st
     """Return the sources, folders and patterns resolved, and the table that each comes from."""
     uris: list[str] = []
     origins: list[int] = []
-    for index, source in enumerate(request.settings.source):
+    for index, source in enumerate(request.arguments.source):
         where = request.where("source", index, "uri")
         found: list[str] = []
         with faults.collecting(where):
@@ -153,7 +180,7 @@ def _expand(request: Request, notes: list[str], faults: Faults) -> tuple[list[st
 
 def _note_passwords(request: Request, notes: list[str]) -> None:
     """Note the passwords that stand in a file, where they could be taken from the environment."""
-    for index, source in enumerate(request.settings.source):
+    for index, source in enumerate(request.arguments.source):
         for key, texts in (("uri", [source.uri]), ("outputs", source.outputs or [])):
             where = request.where("source", index, key)
             if where and any(shown(text) != text and "${" not in text for text in texts):
@@ -163,57 +190,21 @@ def _note_passwords(request: Request, notes: list[str]) -> None:
                 )
 
 
-def _targets(request: Request, faults: Faults) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the run's outputs and places for results; an .ndjson among the former is a latter."""
-    settings = request.settings
-    outputs = list(settings.outputs or ())
-    if settings.web is not None:
-        with faults.collecting(request.where("web"), "--web"):
-            parse_address(settings.web, "--web")
-            outputs.append(f"http://{settings.web}")
-    return _sorted_out(outputs, settings.results or ())
-
-
-def _sorted_out(
-    outputs: list[str], results: list[str] | tuple[str, ...]
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    is_results = [_is_results(text) for text in outputs]
-    videos = [text for text, is_one in zip(outputs, is_results, strict=True) if not is_one]
-    files = [text for text, is_one in zip(outputs, is_results, strict=True) if is_one]
-    return tuple(videos), (*results, *files)
-
-
-def _is_results(text: str) -> bool:
-    try:
-        return parse_delivery(text).kind == "results"
-    except OutputError:
-        return False
-
-
 def _own(
-    source: SourceSettings, settings: PipelineSettings, page: tuple[str, ...]
+    source: SourceArguments,
+    arguments: PipelineArguments,
+    deliveries: tuple[Delivery, ...] | None,
 ) -> SourceOptions:
-    """Return what a source has of its own; ``--web`` shows it whatever that is."""
-    outputs, results = source.outputs, source.results
-    if outputs is not None:
-        videos, files = _sorted_out(outputs, ())
-        own_outputs: tuple[str, ...] | None = (*videos, *page)
-        # Results that stand among the outputs come on top of whatever results there are else.
-        general = settings.results or [] if results is None else results
-        own_results = (*general, *files) if files or results is not None else None
-    else:
-        own_outputs = None
-        own_results = None if results is None else tuple(results)
+    """Return what a source has of its own."""
     live = None
     if source.timeout is not None or source.rtsp_transport is not None:
         live = LiveOptions(
-            rtsp_transport=source.rtsp_transport or settings.rtsp_transport,
-            timeout_s=settings.source_timeout if source.timeout is None else source.timeout,
+            rtsp_transport=source.rtsp_transport or arguments.rtsp_transport,
+            timeout_s=arguments.source_timeout if source.timeout is None else source.timeout,
         )
     return SourceOptions(
         name=source.name,
-        outputs=own_outputs,
-        results=own_results,
+        deliveries=deliveries,
         policy=source.policy,
         max_frames=source.max_frames,
         live=live,
@@ -223,6 +214,7 @@ def _own(
 
 def _segment(request: Request, faults: Faults) -> SegmentOptions | None:
     """Return how recordings are cut, and how long the pieces are kept."""
+    listed = arguments_of(RunArguments)
     values: dict[str, Any] = {}
     parsers = (
         ("segment", parse_duration_s),
@@ -230,15 +222,15 @@ def _segment(request: Request, faults: Faults) -> SegmentOptions | None:
         ("keep_size", parse_bytes),
     )
     for name, parse in parsers:
-        text = getattr(request.settings, name)
+        text = getattr(request.arguments, name)
         if text is not None:
-            with faults.collecting(request.where(name), option_of(name)):
+            with faults.collecting(request.where(name), listed[name].flag):
                 values[name] = parse(text)
     for name in ("keep", "keep_size"):
-        if name in values and request.settings.segment is None:
-            with faults.collecting(request.where(name), option_of(name)):
+        if name in values and request.arguments.segment is None:
+            with faults.collecting(request.where(name), listed[name].flag):
                 raise ConfigError(
-                    f"{option_of(name)}: nothing is recorded in chunks; add --segment 10m."
+                    f"{listed[name].flag}: nothing is recorded in chunks; add --segment 10m."
                 )
     if "segment" not in values:
         return None

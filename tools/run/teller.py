@@ -4,8 +4,8 @@ import sys
 
 from maskstream.stream.supervision.supervisor import run_pipeline
 from maskstream.stream.telemetry.log import RunLog
-from maskstream.stream.telemetry.outlets import Outlets
 from maskstream.stream.telemetry.progress import View
+from maskstream.stream.telemetry.service import TelemetryService
 from maskstream.stream.telemetry.snapshot import Event, RunResult, Snapshot
 from maskstream.tools.arguments.extras import with_install_command
 from maskstream.tools.run.request_checks import Checked
@@ -44,19 +44,19 @@ class Teller:
         """Run, with the figures on view; the last ones stay on it."""
         for line in checked.notes:
             self.tell(Event("warning", line))
-        outlets = Outlets(checked.outlets, tell=self.tell)
+        telemetry = TelemetryService(checked.telemetry, tell=self.tell)
 
         def show(figures: Snapshot) -> None:
             if self._view is not None:
                 self._view.show(figures)
             if self._log is not None:
                 self._log.show(figures)
-            outlets.show(figures)
+            telemetry.show(figures)
 
         try:
             result = run_pipeline(checked.options, on_event=self.tell, on_tick=show)
         finally:
-            outlets.close()
+            telemetry.close()
             if self._view is not None:
                 self._view.close()
         self._conclude(result)

@@ -19,8 +19,8 @@ from maskstream.engines.files.disk import write_text_atomically
 from maskstream.errors import ConfigError
 from maskstream.stream.processes.machine import available_cores
 from maskstream.tools.arguments.checks import check_file
-from maskstream.tools.arguments.engine_options import FamilyOption
 from maskstream.tools.arguments.extras import needs_training_parts
+from maskstream.tools.arguments.model_options import listed_option
 from maskstream.tools.arguments.opening import is_network, open_any, open_network
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def evaluate(
     require_gpu: Annotated[
         bool, typer.Option("--require-gpu", help="Fail rather than run on the processor.")
     ] = False,
-    family: FamilyOption = None,
+    family: Annotated[str | None, listed_option("family")] = None,
     batch: Annotated[int, typer.Option(min=1, help="Pictures at once.")] = 4,
 ) -> None:
     """Measure an engine's box and mask AP by COCO's rules, with pycocotools."""

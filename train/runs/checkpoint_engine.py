@@ -12,11 +12,11 @@ from maskstream.engines.networks.yolact.network import Yolact
 from maskstream.engines.networks.yolact.weights import config_of_file, load_network
 from maskstream.engines.runtimes.torch_backend import TorchBackend, torch_device
 from maskstream.errors import ConfigError
-from maskstream.train.runs.run_card import RUN_CARD_NAME, read_run_card
-from maskstream.train.runs.trained_run import load_average, newest_of, recipe_of
 from maskstream.train.loop.checkpoint import load_tensors
 from maskstream.train.loop.recipe import Recipe
 from maskstream.train.options import TrainOptions
+from maskstream.train.runs.run_card import RUN_CARD_NAME, read_run_card
+from maskstream.train.runs.trained_run import load_average, newest_of, recipe_of
 from maskstream.train.yolact.nms import Nms, NmsDetector
 from maskstream.train.yolact.recipe import YolactRecipe
 

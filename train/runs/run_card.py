@@ -9,8 +9,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from maskstream.errors import ConfigError
 from maskstream.engines.files.disk import write_text_atomically
+from maskstream.errors import ConfigError
 
 RUN_CARD_NAME = "run.json"
 CHECKPOINT_NAME = "last.pt"

@@ -6,11 +6,11 @@ from typing import Any
 from torch import nn
 
 from maskstream.errors import ConfigError
-from maskstream.train.runs.run_card import RUN_CARD_NAME, RunCard
 from maskstream.train.loop.checkpoint import BEST_NAME, CHECKPOINT_NAME, load_checkpoint
 from maskstream.train.loop.recipe import Recipe
 from maskstream.train.loop.recipes import get_recipe
 from maskstream.train.options import TrainOptions
+from maskstream.train.runs.run_card import RUN_CARD_NAME, RunCard
 
 
 def recipe_of(

@@ -17,13 +17,13 @@ from maskstream.engines.interface.backend import (
     BackendOptions,
     Model,
     Outputs,
-    Precision,
     Wanted,
     check_frames,
     closed_error,
     graph_name,
     in_parts,
 )
+from maskstream.engines.limits import Precision
 from maskstream.engines.runtimes.measured import MeasuredChoice
 from maskstream.engines.runtimes.openvino.graph import move_less
 from maskstream.engines.runtimes.openvino.masks import mask_if_wanted, told

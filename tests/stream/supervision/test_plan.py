@@ -15,24 +15,24 @@ def plan(*sources: str, **others):
 
 def test_one_source_goes_into_the_file_that_is_named(tmp_path):
     out = str(tmp_path / "out.mkv")
-    assert plan(output=out).destinations[0].videos == (out,)
+    assert plan(output=out).deliveries[0].videos == (out,)
 
 
 def test_a_folder_gets_a_file_named_after_the_source(tmp_path):
     made = plan("fake:frames=5", output=str(tmp_path), results=tmp_path)
-    assert made.destinations[0].videos == (str(tmp_path / "fake-frames-5.mp4"),)
-    assert made.destinations[0].results == (str(tmp_path / "fake-frames-5.ndjson"),)
+    assert made.deliveries[0].videos == (str(tmp_path / "fake-frames-5.mp4"),)
+    assert made.deliveries[0].results == (str(tmp_path / "fake-frames-5.ndjson"),)
 
 
 def test_sources_of_one_name_get_files_apart(tmp_path):
     made = plan("fake:frames=5", "fake:frames=5", "fake:frames=6", output=str(tmp_path))
     names = ["fake-frames-5-0.mp4", "fake-frames-5-1.mp4", "fake-frames-6.mp4"]
-    assert [own.videos for own in made.destinations] == [(str(tmp_path / n),) for n in names]
+    assert [own.videos for own in made.deliveries] == [(str(tmp_path / n),) for n in names]
 
 
 def test_nothing_is_written_unless_asked_for():
     made = plan()
-    assert made.destinations[0].files == ()
+    assert made.deliveries[0].files == ()
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
+from maskstream.stream.delivery import parse_deliveries
 from maskstream.stream.options import RunOptions, RuntimeOptions
 from maskstream.stream.supervision.supervisor import run_pipeline
 from maskstream.tools.images import images
@@ -30,7 +31,7 @@ def test_the_line_runs_a_file_of_the_family_that_is_named(engine, tmp_path):
         sources=("synthetic:numbered?size=160x120&fps=30&frames=6",),
         engine=str(engine),
         runtime=RuntimeOptions(backend="openvino", precision="fp32", family="yolo-seg"),
-        results=(str(results),),
+        deliveries=parse_deliveries(results=[str(results)]),
         score_min=0.0,
     )
     result = run_pipeline(options, on_event=lambda _: None, on_tick=lambda _: None)

@@ -96,7 +96,7 @@ def test_max_frames_ends_the_run(maskstream, engine, tmp_path):
             ["--backend", "abacus"],
             "--backend: 'abacus' was given; it must be auto or one of openvino",
         ),
-        (["-o", "a.ndjson", "--results", "a.ndjson"], "a.ndjson: --results and --results both"),
+        (["-o", "a.ndjson", "--results", "a.ndjson"], "a.ndjson: --output and --results both"),
         (["-o", "no/out.mp4"], "no: no such folder; create it with mkdir -p"),
         (["-o", "/proc/out.mp4"], "/proc/out.mp4: cannot be written (No such file or directory)"),
         (["-o", "out.avi"], "out.avi: the name ends in '.avi'; use FILE.mp4 or FILE.mkv"),

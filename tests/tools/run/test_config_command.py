@@ -64,7 +64,7 @@ def test_sources_that_are_typed_take_the_place_of_the_files(maskstream, engine, 
     short = SOURCE.replace("frames=12", "frames=4")
     done = maskstream("run", short, "--config", "p.toml", "-o", "null:", cwd=tmp_path)
     assert done.stdout.startswith("4 of 4 frames delivered"), done.stderr
-    assert "p.toml: its 2 sources are left out for those typed." in done.stderr
+    assert "p.toml: its 2 sources are ignored; others were typed." in done.stderr
 
 
 def test_check_finds_nothing_wrong_and_starts_nothing(maskstream, engine, tmp_path):
@@ -160,7 +160,7 @@ def test_the_schema_knows_every_key_and_refuses_others(maskstream):
         "maximum": 64,
         "description": schema["properties"]["batch"]["description"],
     }
-    source = schema["$defs"]["SourceSettings"]
+    source = schema["$defs"]["SourceArguments"]
     assert source["required"] == ["uri"]
     assert source["properties"]["policy"]["enum"] == ["block", "latest"]
 

@@ -4,7 +4,7 @@ import pytest
 
 from maskstream.errors import ConfigError
 from maskstream.tools.run.config_file import read_config
-from maskstream.tools.run.config_lines import KeyLines
+from maskstream.tools.run.config_keys import KeyLines
 from maskstream.tools.run.faults import RequestError
 
 
@@ -23,17 +23,17 @@ def faults_of(folder, text):
 
 
 def test_values_and_sources_are_read(tmp_path):
-    settings = read_config(
+    arguments = read_config(
         write(
             tmp_path,
             'score = 1\nmax_frames = 9\n[[source]]\nuri = "0"\ntimeout = 2\n'
             '[[source]]\nuri = "rtsp://u:${P}@h/x"\noutputs = []\n',
         )
-    ).settings
-    assert (settings.score, settings.max_frames, settings.policy) == (1.0, 9, None)
-    assert [source.uri for source in settings.source] == ["0", "rtsp://u:${P}@h/x"]
-    assert (settings.source[0].timeout, settings.source[0].outputs) == (2.0, None)
-    assert settings.source[1].outputs == []
+    ).arguments
+    assert (arguments.score, arguments.max_frames, arguments.policy) == (1.0, 9, None)
+    assert [source.uri for source in arguments.source] == ["0", "rtsp://u:${P}@h/x"]
+    assert (arguments.source[0].timeout, arguments.source[0].outputs) == (2.0, None)
+    assert arguments.source[1].outputs == []
 
 
 def test_paths_begin_in_the_files_folder_and_addresses_stay(tmp_path, monkeypatch):
@@ -47,15 +47,15 @@ def test_paths_begin_in_the_files_folder_and_addresses_stay(tmp_path, monkeypatc
         '[[source]]\nuri = "../clips/*.mp4"\n[[source]]\nuri = "0?fps=30"\n'
         '[[source]]\nuri = "synthetic:numbered"\n[[source]]\nuri = "~/x.mp4"\n',
     )
-    settings = read_config(path).settings
+    arguments = read_config(path).arguments
     conf = path.parent
-    assert settings.outputs == [
+    assert arguments.outputs == [
         f"{conf}/a.mp4", f"{conf}/rec", "window:", "http://127.0.0.1:1", f"{conf}/live/x.m3u8",
     ]  # fmt: skip
-    assert settings.results == [f"{conf}/r.ndjson", "tcp://127.0.0.1:5557"]
-    assert str(settings.report) == "/abs/r.json"
-    assert (settings.engine, settings.log_json) == (f"{conf}/nets/e.onnx", "-")
-    assert [source.uri for source in settings.source] == [
+    assert arguments.results == [f"{conf}/r.ndjson", "tcp://127.0.0.1:5557"]
+    assert str(arguments.report) == "/abs/r.json"
+    assert (arguments.engine, arguments.log_json) == (f"{conf}/nets/e.onnx", "-")
+    assert [source.uri for source in arguments.source] == [
         f"{conf}/../clips/*.mp4", "0?fps=30", "synthetic:numbered", "/srv/me/x.mp4",
     ]  # fmt: skip
 

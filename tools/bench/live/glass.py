@@ -21,6 +21,7 @@ from pathlib import Path
 
 from rich.table import Table
 
+from maskstream.stream.delivery import parse_deliveries
 from maskstream.stream.pixels.stamp import read_stamp
 from maskstream.tools.bench.live.eyes import (
     Picture,
@@ -128,7 +129,12 @@ def _file_ages_ms(uri: str, engine: str, count: int) -> list[float]:
     with tempfile.TemporaryDirectory(prefix="maskstream-bench-") as folder:
         output = Path(folder) / "glass.mkv"
         replaced = {"writer": OPENER}
-        play(live_options([uri], engine, outputs=(str(output),), replaced=replaced), script())
+        play(
+            live_options(
+                [uri], engine, deliveries=parse_deliveries([str(output)]), replaced=replaced
+            ),
+            script(),
+        )
         return read_ages_ms(output)
 
 

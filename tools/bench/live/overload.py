@@ -12,6 +12,7 @@ from pathlib import Path
 
 from rich.table import Table
 
+from maskstream.stream.delivery import parse_deliveries
 from maskstream.tools.bench.live.numbered_camera import cameras
 from maskstream.tools.bench.live.script import (
     Played,
@@ -70,7 +71,7 @@ def measure_overload(engine: str, *, length_s: float, fps: float = 15) -> Overlo
         options = live_options(
             [camera.uri],
             slowed(engine, inference_s),
-            outputs=(str(output),),
+            deliveries=parse_deliveries([str(output)]),
             replaced={"engine": OPENER, "writer": WRITER},
         )
         played = play(options, _script(length_s))

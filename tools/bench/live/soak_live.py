@@ -28,6 +28,7 @@ import typer
 from rich.console import Console
 
 from maskstream.errors import MaskstreamError
+from maskstream.stream.delivery import parse_deliveries
 from maskstream.stream.options import SegmentOptions
 from maskstream.stream.telemetry.snapshot import Snapshot
 from maskstream.tools.bench.live.numbered_camera import NumberedCamera, cameras
@@ -125,7 +126,7 @@ def measure_soak(
         options = live_options(
             [camera.uri for camera in made],
             engine,
-            outputs=(str(folder), f"http://127.0.0.1:{port}"),
+            deliveries=parse_deliveries([str(folder), f"http://127.0.0.1:{port}"]),
             segment=SegmentOptions(length_s=min(_SEGMENT_S, length_s / 4), keep_bytes=_KEEP_BYTES),
         )
         script = _script(made, log, length_s, fault_s, random.Random(seed), tell)

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from maskstream.stream.delivery import parse_deliveries
 from maskstream.stream.options import RunOptions, RuntimeOptions
 from maskstream.stream.supervision.supervisor import run_pipeline
 from tests.engines.runtimes.tensorrt.late_engine import OPENER
@@ -15,7 +16,7 @@ def seen(clip, path, **others):
     """Returns what each of the first frames shows: class, score and box of each instance."""
     options = RunOptions(
         sources=(str(clip),), engine="person-light", batch=3, max_frames=FRAMES,
-        results=(str(path),), **others,
+        deliveries=parse_deliveries(results=[str(path)]), **others,
     )  # fmt: skip
     result = run_pipeline(options, on_event=lambda _: None, on_tick=lambda _: None)
     assert result.exit_code == 0, result.message

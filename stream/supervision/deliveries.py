@@ -6,19 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from maskstream.stream.addresses.redact import place_of
-from maskstream.stream.delivery import (
-    RESULTS_SUFFIX,
-    Delivery,
-    parse_delivery,
-    parse_results,
-)
+from maskstream.stream.delivery import Delivery
 from maskstream.stream.options import RunOptions
-
-_VIDEO_SUFFIX = ".mp4"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Destinations:
+class SourceDeliveries:
     """Where one source goes."""
 
     videos: tuple[str, ...] = ()
@@ -28,7 +21,7 @@ class Destinations:
     endpoints: tuple[str, ...] = ()
     """Of ZeroMQ, for results."""
     viewers: tuple[Delivery, ...] = ()
-    """Whoever looks on: windows, pages, publishers, servers."""
+    """Windows, pages, servers, receivers."""
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -36,41 +29,27 @@ class Destinations:
         return (*self.videos, *self.results)
 
 
-def destinations_of(options: RunOptions) -> tuple[Destinations, ...]:
-    """Returns where each source goes, by source id.
-
-    Raises:
-        OutputError: A delivery is of no kind that there is.
-    """
+def deliveries_of(options: RunOptions) -> tuple[SourceDeliveries, ...]:
+    """Return where each source goes, by source id."""
     stems = _stems(options)
     return tuple(_of_source(options, source_id, stem) for source_id, stem in enumerate(stems))
 
 
-def _of_source(options: RunOptions, source_id: int, stem: str) -> Destinations:
-    own = options.of(source_id)
-    outputs = options.outputs if own.outputs is None else own.outputs
-    results = options.results if own.results is None else own.results
-    deliveries = [parse_delivery(text) for text in outputs]
-    places = [parse_results(text) for text in results]
-    files = ("video", "hls", "folder")
-    return Destinations(
-        videos=tuple(_path(d, stem, _VIDEO_SUFFIX) for d in deliveries if d.kind in files),
-        results=(
-            *(d.text for d in deliveries if d.kind == "results"),
-            *(_path(d, stem, RESULTS_SUFFIX) for d in places if d.kind != "results_endpoint"),
+def _of_source(options: RunOptions, source_id: int, stem: str) -> SourceDeliveries:
+    own = options.of(source_id).deliveries
+    deliveries = options.deliveries if own is None else own
+    return SourceDeliveries(
+        videos=tuple(d.file_of(stem) for d in deliveries if d.kind in ("video", "hls", "folder")),
+        results=tuple(
+            d.file_of(stem) for d in deliveries if d.kind in ("results", "results_folder")
         ),
-        endpoints=tuple(d.text for d in places if d.kind == "results_endpoint"),
-        viewers=tuple(d for d in deliveries if d.kind not in (*files, "results", "null")),
+        endpoints=tuple(d.text for d in deliveries if d.kind == "results_endpoint"),
+        viewers=tuple(d for d in deliveries if d.is_viewer),
     )
 
 
-def _path(delivery: Delivery, stem: str, suffix: str) -> str:
-    is_folder = delivery.kind == "folder"
-    return str(delivery.path / f"{stem}{suffix}") if is_folder else delivery.text
-
-
 def _stems(options: RunOptions) -> list[str]:
-    """Returns a file name without suffix for each source, no two alike."""
+    """Return a file name without suffix for each source, no two alike."""
     stems = [options.of(i).name or _stem(uri) for i, uri in enumerate(options.sources)]
     stems = [_as_file_name(stem) for stem in stems]
     return [

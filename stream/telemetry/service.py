@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import Protocol
 
 from maskstream.errors import ConfigError
+from maskstream.stream.arguments import Encoding
 from maskstream.stream.telemetry.snapshot import Event, RunState, Snapshot
-from maskstream.stream.telemetry.status import Encoding, Status, build_status
+from maskstream.stream.telemetry.status import Status, build_status
 
 PERIOD_S = 1.0
 """Figures go out so often, and at each change of the run's state."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OutletOptions:
+class TelemetryOptions:
     """Who else is to have the figures."""
 
     telemetry: str | None = None
@@ -46,16 +47,16 @@ class OutletOptions:
             )
 
 
-class _Outlet(Protocol):
+class _Publisher(Protocol):
     def publish(self, status: Status) -> None: ...
 
     def close(self) -> None: ...
 
 
-class Outlets:
-    """All outlets of this process's run. None of them can hold it up."""
+class TelemetryService:
+    """All telemetry of this process's run. None of them can hold it up."""
 
-    def __init__(self, options: OutletOptions, *, tell: Callable[[Event], None]) -> None:
+    def __init__(self, options: TelemetryOptions, *, tell: Callable[[Event], None]) -> None:
         """Open them. To be called from the main thread, before anything else starts.
 
         Args:
@@ -68,7 +69,7 @@ class Outlets:
         options.check()
         self.url: str | None = None
         """Where pages are served; None where they are not."""
-        self._outlets: list[_Outlet] = []
+        self._publishers: list[_Publisher] = []
         self._due_s = 0.0
         self._state: RunState | None = None
         with ExitStack() as opened:
@@ -82,35 +83,35 @@ class Outlets:
     def show(self, figures: Snapshot) -> None:
         """Take a run's figures, often; they go out when it is time."""
         now_s = time.monotonic()
-        if not self._outlets or (now_s < self._due_s and figures.state == self._state):
+        if not self._publishers or (now_s < self._due_s and figures.state == self._state):
             return
         # A tick that comes a little late does not put off all that follow.
         is_on_time = self._due_s <= now_s < self._due_s + PERIOD_S
         self._due_s = (self._due_s if is_on_time else now_s) + PERIOD_S
         self._state = figures.state
         status = build_status(figures)
-        for outlet in self._outlets:
-            outlet.publish(status)
+        for publisher in self._publishers:
+            publisher.publish(status)
 
     def close(self) -> None:
         """Give all of them back."""
-        while self._outlets:
-            self._outlets.pop().close()
+        while self._publishers:
+            self._publishers.pop().close()
 
-    # Imported when first used: most runs have no outlet.
+    # Imported when first used: most runs have no publisher.
 
-    def _open_publisher(self, endpoint: str, options: OutletOptions) -> None:
+    def _open_publisher(self, endpoint: str, options: TelemetryOptions) -> None:
         from maskstream.stream.network.zmq_socket import parse_endpoint
         from maskstream.stream.telemetry.status_publisher import Publisher
 
-        self._outlets.append(
+        self._publishers.append(
             Publisher(
                 parse_endpoint(endpoint), encoding=options.encoding, is_public=options.is_public
             )
         )
 
     def _open_server(
-        self, address: str, options: OutletOptions, tell: Callable[[Event], None]
+        self, address: str, options: TelemetryOptions, tell: Callable[[Event], None]
     ) -> None:
         from maskstream.stream.addresses.http_address import parse_address, read_token
         from maskstream.stream.telemetry.http_status import StatusServer
@@ -119,6 +120,6 @@ class Outlets:
         server = StatusServer(
             parse_address(address), token=token, warn=lambda text: tell(Event("warning", text))
         )
-        self._outlets.append(server)
+        self._publishers.append(server)
         self.url = server.url
         tell(Event("info", f"figures at {self.url}/metrics, /status and /healthz"))

@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from maskstream.errors import ConfigError
 from maskstream.stream.supervision.supervisor import run_pipeline
-from maskstream.stream.telemetry.outlets import OutletOptions, Outlets
+from maskstream.stream.telemetry.service import TelemetryOptions, TelemetryService
 from maskstream.stream.telemetry.snapshot import Event
 from maskstream.stream.telemetry.status import Status, decode_status
 from maskstream.stream.telemetry.status_publisher import TOPIC
@@ -51,15 +51,17 @@ class Listener(threading.Thread):
 def test_a_run_is_heard_and_asked_while_it_goes_on(tmp_path):
     endpoint = f"ipc://{tmp_path}/own/figures"
     told: list[Event] = []
-    outlets = Outlets(OutletOptions(telemetry=endpoint, http="127.0.0.1:0"), tell=told.append)
-    assert told[0].text == f"figures at {outlets.url}/metrics, /status and /healthz"
-    listener = Listener(endpoint, str(outlets.url))
+    telemetry = TelemetryService(
+        TelemetryOptions(telemetry=endpoint, http="127.0.0.1:0"), tell=told.append
+    )
+    assert told[0].text == f"figures at {telemetry.url}/metrics, /status and /healthz"
+    listener = Listener(endpoint, str(telemetry.url))
     listener.start()
     asked = options("fake:frames=150&period_ms=20", "fake:frames=150&period_ms=20")
     try:
-        result = run_pipeline(asked, on_event=told.append, on_tick=outlets.show)
+        result = run_pipeline(asked, on_event=told.append, on_tick=telemetry.show)
     finally:
-        outlets.close()
+        telemetry.close()
     listener.join(20)
     assert result.exit_code == 0, result.message
     states = [status.figures.state for status in listener.heard]
@@ -91,22 +93,22 @@ class Outlet:
 
 
 def test_figures_go_out_once_a_second_and_at_each_change_of_state():
-    outlets = Outlets(OutletOptions(), tell=print)
-    outlet = Outlet()
-    outlets._outlets.append(outlet)
+    telemetry = TelemetryService(TelemetryOptions(), tell=print)
+    publisher = Outlet()
+    telemetry._publishers.append(publisher)
     started_s = time.monotonic()
     for state in ("starting", "starting", "running", "running", "ended"):
-        outlets.show(make_snapshot(state=state))
+        telemetry.show(make_snapshot(state=state))
     if time.monotonic() - started_s < 1:  # else the machine was elsewhere
-        assert outlet.states == ["starting", "running", "ended"]
+        assert publisher.states == ["starting", "running", "ended"]
 
 
 @pytest.mark.usefixtures("nothing_left")
 def test_where_the_second_outlet_cannot_be_had_the_first_is_given_back(tmp_path):
     endpoint = f"ipc://{tmp_path}/own/figures"
-    wanted = OutletOptions(telemetry=endpoint, http="192.0.2.1:80")
+    wanted = TelemetryOptions(telemetry=endpoint, http="192.0.2.1:80")
     with pytest.raises(ConfigError, match="set a token"):
-        Outlets(wanted, tell=print)
+        TelemetryService(wanted, tell=print)
     assert not (tmp_path / "own" / "figures").exists()
 
 
@@ -119,4 +121,4 @@ def test_where_the_second_outlet_cannot_be_had_the_first_is_given_back(tmp_path)
 )
 def test_an_option_without_a_use_is_refused(wanted, reason):
     with pytest.raises(ConfigError, match=reason):
-        OutletOptions(**wanted).check()
+        TelemetryOptions(**wanted).check()

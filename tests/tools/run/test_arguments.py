@@ -6,28 +6,23 @@ from dataclasses import fields, is_dataclass
 import pytest
 
 from maskstream.errors import ConfigError
+from maskstream.stream.arguments import (
+    SOURCE_OVERRIDES,
+    PipelineArguments,
+    RunArguments,
+    SourceArguments,
+    arguments_of,
+)
 from maskstream.stream.options import RunOptions, TimeOptions
 from maskstream.tools.run import command as run
 from maskstream.tools.run import config_command as config
-from maskstream.tools.run.config_schema import build_schema
+from maskstream.tools.run.config_keys import build_schema
 from maskstream.tools.run.faults import Faults
 from maskstream.tools.run.request import make_request
 from maskstream.tools.run.request_checks import check_request
-from maskstream.tools.run.run_settings import (
-    OVERRIDES,
-    PipelineSettings,
-    RunSettings,
-    SourceSettings,
-    help_of,
-    option_of,
-)
 
 ONLY_TYPED = {"context", "sources", "config", "quiet", "verbose", "file"}
-FOR_CODE_ALONE = {
-    "slots", "threads", "codec.preset", "codec.crf",
-    "times", "replaced", "manifest", "style.opacity", "style.boxes",
-    "style.labels",
-}  # fmt: skip
+FOR_CODE_ALONE = {"times", "replaced", "manifest"}
 """Fields of a run that neither the command nor a file sets."""
 
 
@@ -42,25 +37,26 @@ def options_of(function):
 @pytest.mark.parametrize("command", [run.run, config.check, config.explain])
 def test_the_command_has_exactly_the_options_that_a_file_has(command):
     options = options_of(command)
-    assert list(options) == list(RunSettings.model_fields)
+    assert list(options) == list(arguments_of(RunArguments))
     for name, parameter in options.items():
-        assert parameter.default == RunSettings.model_fields[name].default, name
+        assert parameter.default == arguments_of(RunArguments)[name].default, name
 
 
 def test_a_file_has_the_options_and_sources_and_nothing_else():
-    assert set(PipelineSettings.model_fields) == {*RunSettings.model_fields, "source"}
-    assert set(OVERRIDES) < set(SourceSettings.model_fields)
-    assert set(OVERRIDES.values()) < set(RunSettings.model_fields)
+    assert set(arguments_of(PipelineArguments)) == {*arguments_of(RunArguments), "source"}
+    assert set(SOURCE_OVERRIDES) < set(arguments_of(SourceArguments))
+    assert set(SOURCE_OVERRIDES.values()) < set(arguments_of(RunArguments))
 
 
 def test_every_option_is_explained_in_help_and_schema():
     properties = build_schema()["properties"]
-    for name in RunSettings.model_fields:
-        assert len(help_of(name)) > 10, name
-        assert properties[name]["description"] == help_of(name)
-    assert option_of("outputs") == "--output"
-    assert option_of("restart") == "--restart"
-    assert option_of("top_k") == "--top-k"
+    listed = arguments_of(RunArguments)
+    for name, argument in listed.items():
+        assert len(argument.option.help) > 10, name
+        assert properties[name]["description"] == argument.option.help
+    assert listed["outputs"].flag == "--output"
+    assert listed["restart"].flag == "--restart"
+    assert listed["top_k"].flag == "--top-k"
 
 
 def test_every_option_reaches_the_run(tmp_path):
@@ -81,9 +77,10 @@ def test_every_option_reaches_the_run(tmp_path):
         "source_timeout": 2.0, "restart": True, "chaos": "drop=0.5",
         "telemetry": "tcp://127.0.0.1:5556", "telemetry_format": "msgpack",
         "telemetry_public": True, "status_http": "127.0.0.1:0", "status_token_file": token,
-        "log_json": "-",
+        "log_json": "-", "opacity": 0.9, "boxes": False, "labels": False, "preset": "fast",
+        "crf": 30, "slots": 9, "threads": 1,
     }  # fmt: skip
-    assert set(given) == set(RunSettings.model_fields)
+    assert set(given) == set(arguments_of(RunArguments))
     path = tmp_path / "p.toml"
     path.write_text('[[source]]\nuri = "synthetic:numbered"\nbatch_share = 1\n')
     faults = Faults()
@@ -92,7 +89,7 @@ def test_every_option_reaches_the_run(tmp_path):
     plain = RunOptions(sources=(), engine="")
     assert unchanged(checked.options, plain) == FOR_CODE_ALONE
     assert checked.options.page_token == "a-token-of-24-characters"
-    assert unchanged(checked.outlets, type(checked.outlets)()) == set()
+    assert unchanged(checked.telemetry, type(checked.telemetry)()) == set()
 
 
 def unchanged(values, defaults, prefix=""):
@@ -110,9 +107,8 @@ def unchanged(values, defaults, prefix=""):
 @pytest.mark.parametrize("name", ["batch", "score", "top_k", "max_frames", "source_timeout"])
 def test_a_file_has_the_same_ranges_as_the_command(name):
     """The bounds pass the run's own check, and what lies beyond them does not."""
-    metadata = RunSettings.model_fields[name].metadata
-    least = next(entry.ge for entry in metadata if hasattr(entry, "ge"))
-    most = next((entry.le for entry in metadata if hasattr(entry, "le")), None)
+    key = build_schema()["properties"][name]
+    least, most = key["minimum"], key.get("maximum")
     step = 0.01 if name in ("score", "source_timeout") else 1
     for value in (least, *([] if most is None else [most])):
         run_options(name, value).check()
