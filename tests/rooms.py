@@ -42,6 +42,7 @@ MAY_IMPORT: dict[str, str] = {
     "stream.delivery": "stream.addresses",
     "stream.processes": "stream.errors",
     "stream.memory": "engines.limits engines.interface stream.errors stream.processes",
+    "stream.tracking": "engines.interface",
     "stream.options": "engines.limits engines.files stream.arguments stream.delivery",
     "stream.pixels": "engines.interface stream.arguments stream.memory",
     "stream.sources": (

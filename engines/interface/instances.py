@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from enum import IntEnum
 from typing import TypedDict
 
 import cv2
@@ -17,6 +18,17 @@ from numpy.typing import NDArray
 
 MASK_THRESHOLD = 128
 """Patch values from here on belong to the object; 128 of 255 is a probability of one half."""
+
+
+class Origin(IntEnum):
+    """Where an instance comes from."""
+
+    NETWORK = 0
+    """The network saw it in this frame."""
+    MOVED = 1
+    """The frame was not looked at; the instance was moved along its track."""
+    HELD = 2
+    """The frame was looked at and the network missed it; its track goes on."""
 
 
 Region = tuple[slice, slice]
@@ -42,6 +54,8 @@ class Instances:
             bottom are exclusive; inside the frame and never empty.
         patches: N maps of their own (h, w), 0..255 for a probability of 0..1.
         track_ids: (N,), or None when nothing is tracked.
+        origins: (N,) of `Origin`, or None when all come from the network.
+        ages: (N,) frames since the network saw each, or None when it saw all in this one.
         is_exclusive: A pixel that several patches claim belongs to the first of them alone.
     """
 
@@ -51,6 +65,8 @@ class Instances:
     extents_xyxy_src: NDArray[np.int32]
     patches: tuple[NDArray[np.uint8], ...]
     track_ids: NDArray[np.int32] | None = None
+    origins: NDArray[np.uint8] | None = None
+    ages: NDArray[np.int32] | None = None
     is_exclusive: bool = False
 
     def __len__(self) -> int:
@@ -119,6 +135,8 @@ class Instances:
             extents_xyxy_src=self.extents_xyxy_src[rows],
             patches=tuple(self.patches[row] for row in rows),
             track_ids=None if self.track_ids is None else self.track_ids[rows],
+            origins=None if self.origins is None else self.origins[rows],
+            ages=None if self.ages is None else self.ages[rows],
         )
 
 
