@@ -2,3 +2,8 @@
 
 Import none of them directly: `engines.backends` says which are available and opens one.
 """
+
+import sys
+
+# Importing OpenVINO reports that to Google Analytics, unless its telemetry cannot be imported.
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
