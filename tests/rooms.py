@@ -155,9 +155,10 @@ MAY_IMPORT: dict[str, str] = {
     ),
     "tools.dev": "engines.files tools.arguments tools.cli",
     "tools.measuring": (
-        "engines.interface engines.engine stream.delivery stream.processes stream.memory "
+        "engines.limits engines.interface engines.files engines.decoding engines.engine "
+        "engines stream.arguments stream.delivery stream.processes stream.memory "
         "stream.options stream.pixels stream.sources stream.codecs stream.recording "
-        "stream.supervision tools.arguments"
+        "stream.supervision tools.arguments tools.images"
     ),
     "tools.run": (
         "engines.files engines.backends stream.addresses stream.network stream.arguments "
@@ -176,13 +177,13 @@ MAY_IMPORT: dict[str, str] = {
         "stream.supervision tools.measuring"
     ),
     "tools.bench": (
-        "engines.limits engines.interface engines.files engines.decoding engines.runtimes "
-        "engines.engine engines.networks.yolact engines.backends engines.networks.fcn engines "
+        "engines.limits engines.interface engines.decoding engines.runtimes engines.engine "
+        "engines.networks.yolact engines.backends engines.networks.fcn engines "
         "stream.delivery stream.processes stream.memory stream.options stream.pixels "
-        "stream.sources stream.codecs stream.telemetry stream.supervision "
-        "train.augment_options train.options train.samples train.loop train.mask_rcnn "
-        "train.yolact tools.arguments tools.doctor tools.engine_files tools.images "
-        "tools.training tools.dev tools.measuring tools.run tools.bench.live"
+        "stream.codecs stream.telemetry stream.supervision train.augment_options "
+        "train.options train.samples train.loop train.mask_rcnn train.yolact tools.arguments "
+        "tools.doctor tools.engine_files tools.training tools.dev tools.measuring tools.run "
+        "tools.bench.live"
     ),
 }
 """A room, or a module at the top of a folder, and the rooms that it may import.

@@ -43,7 +43,7 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "import": ("maskstream.tools.engine_files.import_command", "import_weights"),
     "quantize": ("maskstream.tools.engine_files.quantize_command", "quantize"),
     "parity": ("maskstream.tools.engine_files.parity_command", "parity"),
-    "bench": ("maskstream.tools.bench.command", "bench"),
+    "bench": ("maskstream.tools.measuring.command", "bench"),
     "web-demo": ("maskstream.tools.web_demo.command", "web_demo"),
 }
 """Module and what in it is the command, by name, in the order of the help."""

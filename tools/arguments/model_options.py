@@ -85,8 +85,9 @@ def check_ranges(declared: type, options: dict[str, Any]) -> None:
     Raises:
         ConfigError: Something is not.
     """
-    for name, argument in arguments_of(declared).items():
-        argument.check(options[name])
+    listed = arguments_of(declared)
+    for name, value in options.items():
+        listed[name].check(value)
 
 
 def given_on_command_line(context: Context, options: dict[str, Any]) -> dict[str, Any]:

@@ -1,29 +1,20 @@
-"""The parts of `maskstream bench`: each measures, shows tables, and gives what goes into JSON."""
+"""The parts of `maskstream bench` for developers: each measures and shows tables."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
-from functools import cached_property
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
-from maskstream.errors import SourceError
 from maskstream.stream.options import RunOptions
 from maskstream.stream.processes.machine import available_cores
-from maskstream.tools.arguments.engine_choice import EngineChoice
 from maskstream.tools.arguments.extras import needs_training_parts
 from maskstream.tools.arguments.opening import open_any
-from maskstream.tools.arguments.pictures import pictures_of
 from maskstream.tools.bench.backends import backends_table, measure_backends
 from maskstream.tools.bench.crops import crops_table, measure_crops, plot_crops
 from maskstream.tools.bench.handover import measure_handover
-from maskstream.tools.bench.images import images_table, measure_images
-from maskstream.tools.bench.line import measure_line
 from maskstream.tools.bench.live.glass import glass_table, measure_glass
 from maskstream.tools.bench.live.kills import kills_table, measure_kills
 from maskstream.tools.bench.live.orphans import measure_orphans, orphans_table
@@ -40,118 +31,20 @@ from maskstream.tools.bench.peers import measure_peers, peers_table
 from maskstream.tools.bench.scaling import measure_scaling
 from maskstream.tools.bench.tables import (
     handover_table,
-    line_table,
     overlay_table,
     scaling_table,
     telemetry_table,
 )
 from maskstream.tools.bench.telemetry import measure_telemetry
 from maskstream.tools.bench.wanted import measure_wanted, wanted_table
-from maskstream.tools.dev.demo_clip import fetch_demo_clip
-from maskstream.tools.dev.fetch import FetchError
-from maskstream.tools.measuring.bench_compare import KEY, changes, changes_table
-from maskstream.tools.measuring.bench_engine import measure_engine
-from maskstream.tools.measuring.bench_engine_view import engine_table, plot_engine
 from maskstream.tools.measuring.clips import make_clip
+from maskstream.tools.measuring.parts import Job, Part
 
-_FULL_HD = (1920, 1080)
 PEERS_SIZE = (768, 576)
 _KILLS, _SUPERVISOR_KILLS, _RETURNS, _GLANCES = 20, 3, 10, 300
 _OVERLOAD_S, _ISOLATION_S = 60.0, 20.0
 _SOURCES_FRAMES = 4
 """Times the frames of a clip, for all sources together."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """What all parts are told."""
-
-    wanted: tuple[Path, ...]
-    """Clips; none for the demonstration's."""
-    images: Path | None
-    """A picture, or a folder of them."""
-    engine: str
-    frames: int
-    rounds: int
-    seconds: float | None
-    """Of a live run; None for each part's own."""
-    count: int | None
-    """Of what a part does again and again; None for each part's own."""
-    console: Console
-    backend: str
-    """Of an engine that is measured by itself."""
-    batches: tuple[int, ...]
-    """Frames at once, likewise."""
-    plot: Path | None
-    """Takes a picture of its figures."""
-    before: dict[str, Any] | None
-    """The document of an earlier run, to compare its figures with."""
-
-    @cached_property
-    def clips(self) -> Sequence[Path]:
-        """Return the clips, fetched when they are needed first.
-
-        Raises:
-            SourceError: There is no such file, or the demonstration's cannot be had.
-        """
-        try:
-            clips = self.wanted or (fetch_demo_clip(self.console.print),)
-        except FetchError as exc:
-            raise SourceError(str(exc)) from exc
-        for clip in clips:
-            if not clip.is_file():
-                raise SourceError(f"{clip}: no such file; name a video file.")
-        return clips
-
-
-def _line(job: Job) -> Any:
-    measured = []
-    with tempfile.TemporaryDirectory(prefix="maskstream-bench-") as name:
-        folder = Path(name)
-        width, height = _FULL_HD
-        path = folder / "synthetic-1080p.mp4"
-        synthetic = make_clip(path, width=width, height=height, frame_count=job.frames)
-        for clip in (*job.clips, synthetic):
-            figures = measure_line(
-                clip, job.engine, frame_count=job.frames, rounds=job.rounds, folder=folder
-            )
-            measured.append(figures)
-            job.console.print(line_table(figures))
-    return [
-        {**asdict(row), "limit_s": row.limit_s, "ratio": row.ratio, "line_fps": row.line_fps}
-        for row in measured
-    ]
-
-
-def _engine(job: Job) -> Any:
-    if job.plot is not None:
-        with needs_training_parts("bench --plot"):
-            import matplotlib  # noqa: F401 - to fail before minutes of measuring, not after
-    choice = EngineChoice(job.engine, job.engine, job.backend)
-    figures = measure_engine(
-        choice, job.clips[0], job.batches, rounds=job.rounds, frame_count=job.frames
-    )
-    job.console.print(engine_table(figures))
-    if job.before is not None:
-        job.console.print(f"before: {job.before['machine']}", soft_wrap=True)
-        job.console.print(changes_table(changes(job.before[KEY], figures)))
-    if job.plot is not None:
-        plot_engine(figures, job.plot)
-        job.console.print(str(job.plot), soft_wrap=True)
-    return asdict(figures)
-
-
-def _images(job: Job) -> Any:
-    assert job.images is not None
-    paths = pictures_of(job.images)[: job.frames]
-
-    def tell(path: Path) -> None:
-        job.console.print(f"{path}: cannot be read as a picture.", soft_wrap=True)
-
-    with open_any(job.engine, backend=job.backend, threads=available_cores()) as engine:
-        figures = measure_images(engine, paths, rounds=job.rounds, on_bad=tell)
-    job.console.print(images_table(figures))
-    return {**asdict(figures), "total_ms": figures.total_ms}
 
 
 def _peers(job: Job) -> Any:
@@ -265,10 +158,7 @@ def _isolation(job: Job) -> Any:
     return [{**asdict(row), "cost": row.cost} for row in rows]
 
 
-PARTS: dict[str, Callable[[Job], Any]] = {
-    KEY: _engine,
-    "line": _line,
-    "images": _images,
+PARTS: dict[str, Part] = {
     "peers": _peers,
     "backends": _backends,
     "wanted": _wanted,
@@ -286,6 +176,6 @@ PARTS: dict[str, Callable[[Job], Any]] = {
     "isolation": _isolation,
 }
 """By name; each returns what goes into the document."""
-USUAL = ("line", "handover", "overlay", "scaling", "telemetry")
-"""Measured where none is named."""
-NEED_CLIPS = frozenset({KEY, "line", "telemetry", "wanted"})
+USUAL = ("handover", "overlay", "scaling", "telemetry")
+"""Measured beside the usual ones of every installation."""
+NEED_CLIPS = frozenset({"telemetry", "wanted"})

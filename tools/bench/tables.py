@@ -8,37 +8,10 @@ from dataclasses import asdict
 from rich.table import Table
 
 from maskstream.tools.bench.handover import HandOver
-from maskstream.tools.bench.line import STAGES, LineFigures
 from maskstream.tools.bench.overlay import OverlayFigures
 from maskstream.tools.bench.scaling import ScalingFigures
 from maskstream.tools.bench.telemetry import TelemetryCost
 from maskstream.tools.measuring.tables import table
-
-
-def line_table(figures: LineFigures) -> Table:
-    """Return the line's figures as they are shown."""
-    made = table(
-        f"{figures.clip}: {figures.frame_count} frames of {figures.width}x{figures.height}, "
-        f"{figures.instance_count:.1f} instances a frame",
-        ("", "CPU s", "CPU ms/frame", "fps alone"),
-    )
-    for name in STAGES:
-        stage = figures.alone[name]
-        made.add_row(
-            name,
-            f"{stage.cpu_s:.2f}",
-            f"{1e3 * stage.cpu_s / figures.frame_count:.2f}",
-            f"{stage.fps(figures.frame_count):.0f}",
-        )
-    made.add_section()
-    made.add_row(f"limit: sum / {figures.cores} cores", f"{figures.limit_s:.2f}", "", "")
-    made.add_row("whole line, wall", f"{figures.line_wall_s:.2f}", "", f"{figures.line_fps:.0f}")
-    made.add_row("whole line, CPU", f"{figures.line_cpu_s:.2f}", "", "")
-    rounds = ", ".join(f"{ratio:.2f}" for ratio in figures.ratios)
-    made.add_row("wall / limit", f"{figures.ratio:.2f}", f"({rounds})", "")
-    memory_mib = figures.rss_peak_bytes / 2**20
-    made.add_row("memory, MiB", f"{memory_mib:.0f}", f"pool {figures.pool_bytes / 2**20:.0f}", "")
-    return made
 
 
 def handover_table(rows: Sequence[HandOver]) -> Table:

@@ -6,10 +6,10 @@ import cv2
 import pytest
 
 from maskstream.errors import ConfigError
-from maskstream.tools.bench.command import bench
 from maskstream.tools.measuring.bench_compare import Change, changes, read_document
 from maskstream.tools.measuring.bench_engine import BatchFigures, EngineFigures, Quartiles
 from maskstream.tools.measuring.clips import make_clip
+from maskstream.tools.measuring.command import bench
 from tests.engines.tiny import tiny_engine_file
 
 NAMES = ("pre_ms", "model_ms", "post_ms", "line_fps")

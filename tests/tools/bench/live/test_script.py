@@ -11,7 +11,6 @@ import pytest
 
 from maskstream.errors import ConfigError
 from maskstream.stream.pixels.stamp import read_stamp
-from maskstream.tools.bench.command import _parse_parts
 from maskstream.tools.bench.live.kills import Kill, KillFigures
 from maskstream.tools.bench.live.numbered_camera import NumberedCamera, cameras
 from maskstream.tools.bench.live.processes import (
@@ -24,6 +23,7 @@ from maskstream.tools.bench.live.script import Spread, healthy, pause, play, sta
 from maskstream.tools.bench.live.slowed_engine import open_slowed, slowed
 from maskstream.tools.bench.live.sources import IsolationFigures, measure_sources
 from maskstream.tools.bench.parts import NEED_CLIPS, PARTS, USUAL
+from maskstream.tools.measuring.command import _parse_parts, _Parts
 from tests.engines.tiny import tiny_engine_file
 from tests.stream.line import options
 
@@ -164,9 +164,9 @@ def test_sources_are_measured_both_ways():
 
 
 def test_parts_are_chosen_by_name():
-    assert _parse_parts("kills, glass,kills") == ("kills", "glass")
+    assert _parse_parts("kills, glass,kills", _Parts()) == ("kills", "glass")
     with pytest.raises(ConfigError, match="no part is called 'glas'; did you mean 'glass'"):
-        _parse_parts("glas")
+        _parse_parts("glas", _Parts())
 
 
 def test_what_is_measured_usually_and_what_needs_clips_are_parts():

@@ -9,7 +9,7 @@ import pytest
 
 from maskstream.engines import open_engine
 from maskstream.errors import SourceError
-from maskstream.tools.bench.images import STAGES, images_table, measure_images
+from maskstream.tools.measuring.images import STAGES, images_table, measure_images
 from tests.engines.tiny import tiny_engine_file
 
 
