@@ -35,6 +35,7 @@ _OUTPUT = "Output"
 _PICTURE = "Picture"
 _CODECS = "Codecs"
 _RECORDING = "Recording in chunks"
+_TRACKING = "Tracking"
 _LIVE = "Live sources"
 _FAULTS = "Faults"
 _MACHINE = "Use of the machine"
@@ -349,6 +350,21 @@ class SelectionArguments:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TrackingArguments:
+    """Whether objects are followed from frame to frame."""
+
+    track: Annotated[
+        bool,
+        Option(
+            names=("--track/--no-track",),
+            panel=_TRACKING,
+            help="Follow each object from frame to frame: one number per object, short gaps "
+            "filled, detections of one or two frames dropped.",
+        ),
+    ] = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class LiveArguments:
     """How live sources are read, and what is done about faults."""
 
@@ -471,6 +487,7 @@ class RunArguments(
     TelemetryArguments,
     MachineArguments,
     LiveArguments,
+    TrackingArguments,
     SelectionArguments,
     BatchArguments,
     RuntimeArguments,

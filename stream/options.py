@@ -158,6 +158,8 @@ class RunOptions:
     """Most boxes of a batch that an engine of two stages masks."""
     class_ids: frozenset[int] | None = None
     """Classes to keep; None keeps all."""
+    track: bool = False
+    """Whether objects are followed from frame to frame."""
     max_frames: int | None = None
     """Capture ends after so many frames of each source."""
     slots: int | None = None

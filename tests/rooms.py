@@ -61,8 +61,8 @@ MAY_IMPORT: dict[str, str] = {
     "stream.stages": (
         "engines.errors engines.limits engines.interface engines.engine engines "
         "stream.addresses stream.errors stream.arguments stream.delivery stream.processes "
-        "stream.memory stream.options stream.pixels stream.sources stream.codecs "
-        "stream.recording stream.telemetry"
+        "stream.memory stream.tracking stream.options stream.pixels stream.sources "
+        "stream.codecs stream.recording stream.telemetry"
     ),
     "stream.viewers.page": (
         "stream.addresses stream.errors stream.network stream.memory stream.pixels "
@@ -76,10 +76,11 @@ MAY_IMPORT: dict[str, str] = {
     ),
     "stream.viewers.window": "stream.memory stream.pixels stream.stages",
     "stream.supervision": (
-        "engines.errors engines.files engines stream.addresses stream.errors stream.network "
-        "stream.delivery stream.processes stream.memory stream.options stream.pixels "
-        "stream.sources stream.codecs stream.recording stream.telemetry stream.stages "
-        "stream.viewers.page stream.viewers.push stream.viewers.rtsp stream.viewers.window"
+        "engines.errors engines.limits engines.files engines stream.addresses stream.errors "
+        "stream.network stream.delivery stream.processes stream.memory stream.tracking "
+        "stream.options stream.pixels stream.sources stream.codecs stream.recording "
+        "stream.telemetry stream.stages stream.viewers.page stream.viewers.push "
+        "stream.viewers.rtsp stream.viewers.window"
     ),
     "train.errors": "",
     "train.schedule": "",

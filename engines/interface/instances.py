@@ -83,6 +83,20 @@ class Instances:
             patches=(),
         )
 
+    def copy(self) -> Instances:
+        """Return the same instances in memory of their own."""
+        return replace(
+            self,
+            boxes_xyxy_src=self.boxes_xyxy_src.copy(),
+            scores=self.scores.copy(),
+            class_ids=self.class_ids.copy(),
+            extents_xyxy_src=self.extents_xyxy_src.copy(),
+            patches=tuple(patch.copy() for patch in self.patches),
+            track_ids=None if self.track_ids is None else self.track_ids.copy(),
+            origins=None if self.origins is None else self.origins.copy(),
+            ages=None if self.ages is None else self.ages.copy(),
+        )
+
     def mask(self, index: int) -> NDArray[np.uint8]:
         """Return instance ``index``'s mask over its extents.
 
@@ -124,9 +138,12 @@ class Instances:
             ),
         )
 
-    def select(self, keep: NDArray[np.bool_] | NDArray[np.intp] | Sequence[int]) -> Instances:
-        """Return the instances at ``keep``, a boolean row mask or a list of rows."""
-        rows = np.arange(len(self))[np.asarray(keep)] if len(self) else np.zeros(0, np.intp)
+    def select(
+        self, keep: NDArray[np.bool_] | NDArray[np.intp] | Sequence[int] | slice
+    ) -> Instances:
+        """Return the instances at ``keep``, a boolean row mask, a list of rows or a slice."""
+        chosen = keep if isinstance(keep, slice) else np.asarray(keep)
+        rows = np.arange(len(self))[chosen] if len(self) else np.zeros(0, np.intp)
         return replace(
             self,
             boxes_xyxy_src=self.boxes_xyxy_src[rows],

@@ -52,6 +52,7 @@ class _Page(ctypes.Structure):
         ("last_frame_ns", ctypes.c_uint64),
         ("last_pts", ctypes.c_int64),
         ("last_epoch", ctypes.c_uint64),
+        ("next_track_id", ctypes.c_uint64),
         ("note_length", ctypes.c_uint64),
         ("note", ctypes.c_char * _NOTE_BYTES),
     ]
@@ -113,6 +114,15 @@ class StagePage:
     def count_dropped(self, cause: DropCause) -> None:
         """Count a frame that goes no further."""
         self._data.dropped[DROP_CAUSES.index(cause)] += 1
+
+    @property
+    def next_track_id(self) -> int:
+        """The number of the next track; 0 before the first process of the stage has set it."""
+        return int(self._data.next_track_id)
+
+    def note_track_id(self, number: int) -> None:
+        """Say which number the next track will get, for the process that may come after."""
+        self._data.next_track_id = number
 
     def beat(self) -> None:
         """Say that the stage waits for something that may stay away for as long as it likes."""

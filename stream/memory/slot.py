@@ -110,6 +110,8 @@ _ROW = np.dtype(
         ("score", np.float32),
         ("class_id", np.int32),
         ("track_id", np.int32),
+        ("age", np.int32),
+        ("origin", np.int32),
         ("patch_height", np.int32),
         ("patch_width", np.int32),
         ("patch_offset", np.int32),
@@ -154,6 +156,8 @@ class Slot:
         rows["class_id"] = instances.class_ids
         if instances.track_ids is not None:
             rows["track_id"] = instances.track_ids
+            rows["age"] = 0 if instances.ages is None else instances.ages
+            rows["origin"] = 0 if instances.origins is None else instances.origins
         self._write_patches(rows, instances.patches)
         has_track_ids = instances.track_ids is not None
         self.found.flags = _HAS_TRACK_IDS * has_track_ids | _IS_EXCLUSIVE * instances.is_exclusive
@@ -181,6 +185,8 @@ class Slot:
             extents_xyxy_src=rows["extent"],
             patches=tuple(self._patch(row) for row in rows),
             track_ids=rows["track_id"] if has_track_ids else None,
+            origins=rows["origin"].astype(np.uint8) if has_track_ids else None,
+            ages=rows["age"] if has_track_ids else None,
             is_exclusive=bool(self.found.flags & _IS_EXCLUSIVE),
         )
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from maskstream.engines.interface.instances import Instances, to_rle
+from maskstream.engines.interface.instances import Instances, Origin, to_rle
 
 
 def frame_record(
@@ -30,7 +30,9 @@ def frame_record(
 
     Returns:
         ``{"source", "seq", "pts_s", "instances": [...]}``; each instance has the box as
-        [left, top, width, height] and the mask as COCO's compressed run-length code.
+        [left, top, width, height], the mask as COCO's compressed run-length code, and with
+        tracking its track's number, whether the network saw it in this frame or its track goes on
+        without (``origin``), and for how many frames (``age_frames``).
     """
     rows = [
         _instance(instances, index, class_names, width=width, height=height)
@@ -50,7 +52,7 @@ def _instance(
     """Return one instance's object."""
     class_id = int(instances.class_ids[index])
     left, top, right, bottom = (float(edge) for edge in instances.boxes_xyxy_src[index])
-    track_ids = instances.track_ids
+    track_ids, origins, ages = instances.track_ids, instances.origins, instances.ages
     return {
         "class_id": class_id,
         "class": class_names[class_id],
@@ -58,4 +60,6 @@ def _instance(
         "box": [round(value, 2) for value in (left, top, right - left, bottom - top)],
         "segmentation": to_rle(instances, index, height, width),
         "track_id": None if track_ids is None else int(track_ids[index]),
+        "origin": Origin(0 if origins is None else int(origins[index])).name.lower(),
+        "age_frames": 0 if ages is None else int(ages[index]),
     }

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+from maskstream.stream.memory.slot import Slot
 from maskstream.stream.pixels.painter import DrawStyle, Painter
+from maskstream.stream.stages.following import Follower, FollowSettings
 from maskstream.stream.stages.stage import Stage
 
 RATE_WINDOW_S = 1.0
@@ -23,6 +26,8 @@ class OverlaySettings:
     """Of the frames, in pixels."""
     color_range: int
     color_matrix: int
+    follow: FollowSettings | None = None
+    """None draws what the network saw, as it is."""
 
 
 class RateMeter:
@@ -53,6 +58,22 @@ def run(stage: Stage, settings: OverlaySettings) -> None:
     )
     meter = RateMeter()
     stage.ready()
-    for slot in stage.slots():
+    if settings.follow is None:
+        for slot in stage.slots():
+            painter.draw(slot.planes, slot.instances(), meter.tick(time.monotonic()))
+            stage.give(slot)
+        return
+    for slot in _followed(stage, settings.follow):
+        begun_ns = time.monotonic_ns()
         painter.draw(slot.planes, slot.instances(), meter.tick(time.monotonic()))
-        stage.give(slot)
+        # What a slot waited for later frames is not work.
+        stage.give(slot, work_ns=time.monotonic_ns() - begun_ns)
+
+
+def _followed(stage: Stage, settings: FollowSettings) -> Iterator[Slot]:
+    """Yield the slots of the feed with tracks for instances, in order."""
+    follower = Follower(settings, stage.page.next_track_id)
+    for slot in stage.slots():
+        yield from follower.follow(slot)
+        stage.page.note_track_id(follower.next_id)
+    yield from follower.flush()

@@ -11,6 +11,7 @@ from typing import Any
 from maskstream.engines import read_manifest, resolve_engine
 from maskstream.engines.errors import EngineError
 from maskstream.engines.files.manifest import Manifest
+from maskstream.engines.limits import MAX_TOP_K
 from maskstream.errors import ConfigError
 from maskstream.stream.addresses.redact import shown
 from maskstream.stream.codecs.encoding import EncoderSettings
@@ -25,14 +26,18 @@ from maskstream.stream.processes.substitute import substitute
 from maskstream.stream.sources.live_open import is_live
 from maskstream.stream.sources.live_start import find_live
 from maskstream.stream.stages.capture import CaptureSettings, open_reader
+from maskstream.stream.stages.following import FollowSettings
 from maskstream.stream.stages.infer import InferSettings
 from maskstream.stream.stages.overlay import OverlaySettings
 from maskstream.stream.stages.sink import SinkSettings, VideoSettings
 from maskstream.stream.supervision.chaos import Chaos, parse_chaos
 from maskstream.stream.supervision.deliveries import SourceDeliveries, deliveries_of
+from maskstream.stream.tracking.options import TrackOptions
 
 FILE_BATCH = 8
 LIVE_BATCH = 1
+UNSURE_ROWS = 25
+"""Instances below the threshold that tracking gets of a frame, to continue tracks with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +68,26 @@ class Plan:
     def layout(self, source_id: int) -> SlotLayout:
         """Returns where things lie in the slots of ``source_id``."""
         info = self.infos[source_id]
-        return SlotLayout(info.width, info.height, self.options.top_k, self.manifest.patch_px)
+        return SlotLayout(info.width, info.height, self.row_count, self.manifest.patch_px)
+
+    @property
+    def track(self) -> TrackOptions | None:
+        """How objects are followed; None where they are not."""
+        if not self.options.track:
+            return None
+        wanted = self.options.score_min
+        return TrackOptions.of(self.manifest.score_min if wanted is None else wanted)
+
+    @property
+    def row_count(self) -> int:
+        """Most instances that the network hands on: tracking also takes unsure ones."""
+        extra = 0 if self.track is None else UNSURE_ROWS
+        return min(self.options.top_k + extra, MAX_TOP_K)
+
+    def delay(self, source_id: int) -> int:
+        """Return how many frames overlay holds back, to fill gaps between two sightings."""
+        is_live = self.infos[source_id].kind == "live" or self.is_watched
+        return 0 if self.track is None or is_live else self.track.hold_frames
 
     def pool_bytes(self) -> int:
         """Returns the shared memory of all pools."""
@@ -221,8 +245,10 @@ def _probe(uri: str, options: RunOptions) -> SourceInfo:
 
 def _default_slots(options: RunOptions, *, is_watched: bool) -> int:
     batch = options.batch or (LIVE_BATCH if is_watched else FILE_BATCH)
-    # One batch in the engine, the next one filling, and one frame in each other stage's hands.
-    return 2 * batch + 3
+    held = TrackOptions().hold_frames if options.track and not is_watched else 0
+    # One batch in the engine, the next one filling, one frame in each other stage's hands, and
+    # those that tracking holds back.
+    return 2 * batch + 3 + held
 
 
 def _capture(plan: Plan, source_ids: tuple[int, ...]) -> CaptureSettings:
@@ -259,8 +285,8 @@ def _infer(plan: Plan, source_ids: tuple[int, ...]) -> InferSettings:
         live_sources=live,
         shares={i: share for i in source_ids if (share := options.of(i).batch_share) is not None},
         deadline_s=options.times.batch_deadline_s,
-        score_min=options.score_min,
-        top_k=options.top_k,
+        score_min=options.score_min if plan.track is None else plan.track.score_continue,
+        top_k=plan.row_count,
         class_ids=options.class_ids,
         max_crops=options.max_crops,
         opener=options.replaced.get("engine"),
@@ -282,6 +308,19 @@ def _overlay(plan: Plan, source_ids: tuple[int, ...]) -> OverlaySettings:
         height=info.height,
         color_range=info.color_range,
         color_matrix=info.color_matrix,
+        follow=None if plan.track is None else _follow(plan, plan.track, source_ids[0]),
+    )
+
+
+def _follow(plan: Plan, track: TrackOptions, source_id: int) -> FollowSettings:
+    return FollowSettings(
+        track=track,
+        width=plan.infos[source_id].width,
+        height=plan.infos[source_id].height,
+        delay=plan.delay(source_id),
+        top_k=plan.options.top_k,
+        first_id=source_id + 1,
+        id_step=len(plan.infos),
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrackOptions:
-    """How objects are followed, and what of it is shown.
+    """How objects are followed, and what of it is shown. `of` makes them for a run's threshold.
 
     The defaults were chosen on the first half of one street clip (10 frames a second) and three
     clips of single people and vehicles (24).
@@ -15,7 +15,7 @@ class TrackOptions:
 
     score_begin: float = 0.3
     """What a detection must score to begin a track."""
-    score_continue: float = 0.15
+    score_continue: float = 0.2
     """What it must score to be taken for a track that is there already."""
     score_confirm: float = 0.5
     """What its best sighting must score before a track is shown: things that are a little like a
@@ -28,3 +28,12 @@ class TrackOptions:
     """Missed frames for which a confirmed track is still shown, moved on."""
     uses_masks: bool = True
     """Whether masks decide where boxes are ambiguous."""
+
+    @classmethod
+    def of(cls, score_min: float) -> TrackOptions:
+        """Return the options where instances of ``score_min`` and more are wanted."""
+        return cls(
+            score_begin=score_min,
+            score_confirm=max(score_min, cls().score_confirm),
+            score_continue=min(score_min / 2, cls().score_continue),
+        )

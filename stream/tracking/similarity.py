@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from maskstream.engines.interface.instances import Instances
-from maskstream.stream.tracking.appearance import Looks
+from maskstream.stream.tracking.appearance import Looks, likeness
 from maskstream.stream.tracking.motion import Floats
 from maskstream.stream.tracking.options import TrackOptions
 from maskstream.stream.tracking.overlap import Shape, box_ious, mask_iou, mask_share
@@ -18,6 +18,8 @@ BUFFER = 0.3
 """How far boxes are grown on every side to be compared, in their own sides."""
 OVERLAP_LEAST = 0.1
 """Overlap of grown boxes from which a pair is looked at."""
+CLEAR_LEAST = 0.5
+"""Overlap of grown boxes from which a pair without rivals is taken as it is."""
 OTHER_CLASS_SHARE = 0.6
 """What similarity is worth between a track and a detection of another class."""
 LOST_PENALTY = 0.1
@@ -72,83 +74,99 @@ class Track:
         self.votes[class_id] = self.votes.get(class_id, 0.0) + score
 
 
-@dataclass(frozen=True, slots=True)
 class Frame:
-    """A frame's instances in the form that association needs."""
+    """A frame's instances in the form that association needs.
 
-    boxes: Floats
-    """(N, 4) corners."""
-    scores: Floats
-    class_ids: NDArray[np.int32]
-    shapes: tuple[Shape, ...]
-    looks: NDArray[np.float32] | None
-    """(N, 48) or None."""
-    is_duplicate: NDArray[np.bool_]
-    """(N,) whether an instance is a second mask of a likelier one's object."""
+    Attributes:
+        boxes: (N, 4) corners.
+        scores: (N,).
+        class_ids: (N,).
+        shapes: N masks.
+        is_duplicate: (N,) whether an instance is a second mask of a likelier one's object.
+    """
 
-    @classmethod
-    def of(cls, instances: Instances, looks: Sequence[Looks] | None) -> Frame:
-        """Return the frame of ``instances``, with the looks of each where they are known."""
-        shapes = tuple(
+    def __init__(self, instances: Instances, describe: Callable[[int], Looks] | None) -> None:
+        """Take in the instances.
+
+        Args:
+            instances: Highest score first.
+            describe: Returns the looks of the instance at a row; asked where boxes do not tell.
+        """
+        self.boxes: Floats = instances.boxes_xyxy_src.astype(np.float64)
+        self.scores: Floats = instances.scores.astype(np.float64)
+        self.class_ids = instances.class_ids
+        self.shapes = tuple(
             Shape(patch, extent)
             for patch, extent in zip(instances.patches, instances.extents_xyxy_src, strict=True)
         )
-        boxes = instances.boxes_xyxy_src.astype(np.float64)
-        return cls(
-            boxes=boxes,
-            scores=instances.scores.astype(np.float64),
-            class_ids=instances.class_ids,
-            shapes=shapes,
-            looks=np.stack(looks) if looks else None,
-            is_duplicate=find_duplicates(boxes, instances.class_ids, shapes),
-        )
+        self.is_duplicate = find_duplicates(self.boxes, self.class_ids, self.shapes)
+        self._describe = describe
+        self._looks: dict[int, Looks] = {}
+
+    @property
+    def has_looks(self) -> bool:
+        """Whether looks can be asked for."""
+        return self._describe is not None
+
+    def looks(self, row: int) -> Looks:
+        """Return the looks of the instance at ``row``; described when first asked for."""
+        assert self._describe is not None
+        if row not in self._looks:
+            self._looks[row] = self._describe(row)
+        return self._looks[row]
+
+
+def clear_pairs(overlap: Floats) -> list[tuple[int, int]]:
+    """Return the pairs that nobody else comes near, from (tracks, instances) overlaps."""
+    is_near = overlap >= OVERLAP_LEAST
+    alone = (is_near.sum(1) == 1)[:, None] & (is_near.sum(0) == 1)[None]
+    return [(i, j) for i, j in np.argwhere(alone & (overlap >= CLEAR_LEAST)).tolist()]
 
 
 def similarities(
-    tracks: Sequence[Track], boxes: Floats, frame: Frame, options: TrackOptions
+    tracks: Sequence[Track],
+    boxes: Floats,
+    frame: Frame,
+    rows: Sequence[int],
+    options: TrackOptions,
 ) -> Floats:
-    """Return (tracks, instances) how well each pair goes together, 0 to 1; 0 for those far apart.
+    """Return (tracks, rows) how well each pair goes together, 0 to 1; 0 for those far apart.
 
     Args:
-        tracks: Those that are there.
-        boxes: (T, 4) corners of where each is expected.
+        tracks: Those that are asked for.
+        boxes: (tracks, 4) corners of where each is expected.
         frame: What was seen.
+        rows: Of the frame's instances that are asked for.
         options: Whether masks are compared.
     """
-    overlap = box_ious(boxes, frame.boxes, BUFFER)
-    if not overlap.size:
-        return overlap
-    weight = np.zeros((len(tracks), 1))
-    alike = np.zeros_like(overlap)
-    if frame.looks is not None:
-        least, most = LOOKS_RANGE
-        alike = np.clip((likenesses(tracks, frame) - least) / (most - least), 0, 1)
+    overlap = box_ious(boxes, frame.boxes[rows], BUFFER)
+    is_near = overlap >= OVERLAP_LEAST
+    if not is_near.any():
+        return np.zeros_like(overlap)
+    score, weight = overlap.copy(), np.zeros(len(tracks))
+    if frame.has_looks:
         weight[[track.looks is not None for track in tracks]] = LOOKS_WEIGHT
-    score = _adjusted(tracks, frame, options, (1 - weight) * overlap + weight * alike)
+        least, most = LOOKS_RANGE
+        for i, j in np.argwhere(is_near & (weight > 0)[:, None]).tolist():
+            own = tracks[i].looks
+            assert own is not None
+            alike = (likeness(own, frame.looks(rows[j])) - least) / (most - least)
+            score[i, j] += weight[i] * (min(max(alike, 0.0), 1.0) - overlap[i, j])
+    score = _adjusted(tracks, frame.class_ids[rows], options, score)
     if options.uses_masks:
-        for i, j in _ambiguous(np.where(overlap >= OVERLAP_LEAST, score, 0.0)):
+        for i, j in _ambiguous(np.where(is_near, score, 0.0)):
             moved = tracks[i].shape.moved(tracks[i].box, boxes[i])
-            change = mask_iou(moved, frame.shapes[j]) - overlap[i, j]
-            score[i, j] += (1 - weight[i, 0]) * MASK_WEIGHT * change
-    return np.asarray(np.where(overlap >= OVERLAP_LEAST, score, 0.0))
-
-
-def likenesses(tracks: Sequence[Track], frame: Frame) -> Floats:
-    """Return (tracks, instances) likenesses of looks; 0 where a track's are unknown."""
-    assert frame.looks is not None
-    if not tracks:
-        return np.zeros((0, len(frame.looks)))
-    nothing = np.zeros(frame.looks.shape[1], np.float32)
-    own = np.stack([nothing if track.looks is None else track.looks for track in tracks])
-    return np.asarray(own @ frame.looks.T / 2, np.float64)
+            change = mask_iou(moved, frame.shapes[rows[j]]) - overlap[i, j]
+            score[i, j] += (1 - weight[i]) * MASK_WEIGHT * change
+    return np.asarray(np.where(is_near, score, 0.0))
 
 
 def _adjusted(
-    tracks: Sequence[Track], frame: Frame, options: TrackOptions, score: Floats
+    tracks: Sequence[Track], class_ids: NDArray[np.int32], options: TrackOptions, score: Floats
 ) -> Floats:
     """Return scores with what speaks against a pair: another class, a track long unseen."""
     classes = np.array([track.class_id for track in tracks], np.int64)
-    score[classes[:, None] != frame.class_ids[None]] *= OTHER_CLASS_SHARE
+    score[classes[:, None] != class_ids[None]] *= OTHER_CLASS_SHARE
     unseen_s = np.array([track.unseen_s for track in tracks])
     return np.asarray(score - LOST_PENALTY * np.minimum(unseen_s / options.lost_s, 1)[:, None])
 

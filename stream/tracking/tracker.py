@@ -12,18 +12,19 @@ Sources:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from maskstream.engines.interface.instances import Instances
-from maskstream.stream.tracking.appearance import Looks
+from maskstream.stream.tracking.appearance import Looks, likeness
 from maskstream.stream.tracking.assignment import assign
 from maskstream.stream.tracking.motion import BoxFilters, Floats, to_centers
 from maskstream.stream.tracking.options import TrackOptions
-from maskstream.stream.tracking.similarity import Frame, Track, likenesses, similarities
+from maskstream.stream.tracking.overlap import box_ious
+from maskstream.stream.tracking.similarity import BUFFER, Frame, Track, clear_pairs, similarities
 
 SURE_LEAST = 0.3
 """Similarity from which a sure detection may continue a track."""
@@ -36,8 +37,12 @@ REACH_SIGMAS = 2.0
 """How far from where it is expected a lost track may be found again, in standard deviations."""
 TENTATIVE_MISSES = 1
 """Frames that a tentative track may be missed in."""
-LOOKS_MEMORY = 0.9
-"""Weight that a track's looks keep from one sure sighting to the next."""
+CLEAR_MISSES = 1
+"""Frames that a track may have been missed in for a pair to be clear."""
+LOOKS_EVERY = 4
+"""Sightings from one description of a track's looks to the next."""
+LOOKS_MEMORY = 0.7
+"""Weight that a track's looks keep from one description to the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,20 +82,23 @@ class Tracker:
         return self._next_id
 
     def update(
-        self, instances: Instances, time_s: float, looks: Sequence[Looks] | None = None
+        self,
+        instances: Instances,
+        time_s: float,
+        describe: Callable[[int], Looks] | None = None,
     ) -> list[Sighting]:
         """Take in a frame.
 
         Args:
             instances: Of ``score_continue`` and more, highest score first.
             time_s: Presentation time; a step back or a standstill counts as no time.
-            looks: Of each instance; None where nobody described them.
+            describe: Returns the looks of the instance at a row; None where they are unknown.
 
         Returns:
             Every track that is there: seen in this frame, or missed and not given up yet.
         """
         self._predict(time_s)
-        frame = Frame.of(instances, looks)
+        frame = Frame(instances, describe)
         seen = self._associate(frame)
         boxes = self._filters.boxes_xyxy
         self._correct(frame, seen)
@@ -115,51 +123,75 @@ class Tracker:
 
     def _associate(self, frame: Frame) -> dict[int, int]:
         """Return the instances' row of each track that is seen in the frame, by the track's."""
-        options = self._options
-        sure = (frame.scores >= options.score_begin) & ~frame.is_duplicate
+        if not self._tracks or not len(frame.scores):
+            return {}
+        sure = (frame.scores >= self._options.score_begin) & ~frame.is_duplicate
         unsure = ~sure & ~frame.is_duplicate
-        confirmed = np.array([track.track_id > 0 for track in self._tracks], bool)
-        recent = np.array([track.misses <= options.hold_frames for track in self._tracks], bool)
-        similarity = similarities(self._tracks, self._filters.boxes_xyxy, frame, options)
-        seen: dict[int, int] = {}
+        seen = self._clear(frame, sure)
+        confirmed = [i for i, track in enumerate(self._tracks) if track.track_id]
+        tentative = [i for i, track in enumerate(self._tracks) if not track.track_id]
+        recent = [i for i in confirmed if self._tracks[i].misses <= self._options.hold_frames]
         for tracks, detections, least in (
             (confirmed, sure, SURE_LEAST),
-            (confirmed & recent, unsure, UNSURE_LEAST),
-            (~confirmed, sure, TENTATIVE_LEAST),
-            (~confirmed, unsure, UNSURE_LEAST),
+            (recent, unsure, UNSURE_LEAST),
+            (tentative, sure, TENTATIVE_LEAST),
+            (tentative, unsure, UNSURE_LEAST),
         ):
-            free_tracks = [int(i) for i in np.flatnonzero(tracks) if i not in seen]
-            taken = set(seen.values())
-            free_rows = [int(i) for i in np.flatnonzero(detections) if i not in taken]
-            if free_tracks and free_rows:
-                part = similarity[np.ix_(free_tracks, free_rows)]
-                seen |= {free_tracks[i]: free_rows[j] for i, j in assign(part, least)}
+            self._assign(frame, tracks, detections, least, seen)
         return seen | self._find_lost(frame, confirmed, sure, seen)
+
+    def _clear(self, frame: Frame, sure: NDArray[np.bool_]) -> dict[int, int]:
+        """Return the pairs that need no closer look: nobody else is near, and both are sure."""
+        overlap = box_ious(self._filters.boxes_xyxy, frame.boxes, BUFFER)
+        return {
+            i: j
+            for i, j in clear_pairs(overlap)
+            if sure[j]
+            and self._tracks[i].misses <= CLEAR_MISSES
+            and self._tracks[i].class_id == frame.class_ids[j]
+        }
+
+    def _assign(
+        self,
+        frame: Frame,
+        tracks: Sequence[int],
+        detections: NDArray[np.bool_],
+        least: float,
+        seen: dict[int, int],
+    ) -> None:
+        """Add the best pairs of those tracks and detections to ``seen`` that are not in it."""
+        taken = set(seen.values())
+        tracks = [i for i in tracks if i not in seen]
+        rows = [j for j in np.flatnonzero(detections).tolist() if j not in taken]
+        if tracks and rows:
+            boxes = self._filters.boxes_xyxy[tracks]
+            chosen = [self._tracks[i] for i in tracks]
+            score = similarities(chosen, boxes, frame, rows, self._options)
+            seen |= {tracks[i]: rows[j] for i, j in assign(score, least)}
 
     def _find_lost(
         self,
         frame: Frame,
-        confirmed: NDArray[np.bool_],
+        confirmed: Sequence[int],
         sure: NDArray[np.bool_],
         seen: dict[int, int],
     ) -> dict[int, int]:
         """Return tracks that are found again by their looks, away from where they were expected."""
-        lost = [
-            int(i)
-            for i in np.flatnonzero(confirmed)
-            if i not in seen and self._tracks[i].misses and self._tracks[i].looks is not None
-        ]
-        rows = [int(i) for i in np.flatnonzero(sure) if i not in seen.values()]
-        if not lost or not rows or frame.looks is None:
+        taken = set(seen.values())
+        lost = [i for i in confirmed if i not in seen and self._tracks[i].looks is not None]
+        rows = [j for j in np.flatnonzero(sure).tolist() if j not in taken]
+        if not lost or not rows or not frame.has_looks:
             return {}
-        likeness = likenesses(self._tracks, frame)[np.ix_(lost, rows)]
         offset = to_centers(frame.boxes[rows])[None] - self._filters.position[lost][:, None]
         reach = REACH_SIGMAS * self._filters.deviation[lost][:, None]
         is_near = (np.abs(offset) <= reach).all(axis=2)
-        classes = np.array([self._tracks[i].class_id for i in lost])
-        is_near &= classes[:, None] == frame.class_ids[rows][None]
-        pairs = assign(np.where(is_near, likeness, 0.0), REFOUND_LIKENESS)
-        return {lost[i]: rows[j] for i, j in pairs}
+        score = np.zeros(is_near.shape)
+        for i, j in np.argwhere(is_near).tolist():
+            track = self._tracks[lost[i]]
+            if track.misses and track.class_id == frame.class_ids[rows[j]]:
+                assert track.looks is not None
+                score[i, j] = likeness(track.looks, frame.looks(rows[j]))
+        return {lost[i]: rows[j] for i, j in assign(score, REFOUND_LIKENESS)}
 
     def _correct(self, frame: Frame, seen: dict[int, int]) -> None:
         """Bring the tracks up to date with what was seen of them."""
@@ -179,10 +211,11 @@ class Tracker:
             self._confirm(track)
 
     def _learn_looks(self, track: Track, frame: Frame, row: int) -> None:
-        """Bring a track's looks up to date, where the sighting is sure."""
-        if frame.looks is None or track.score < self._options.score_begin:
+        """Bring a track's looks up to date now and then, where the sighting is sure."""
+        is_due = track.looks is None or track.sightings % LOOKS_EVERY == 0
+        if not frame.has_looks or not is_due or track.score < self._options.score_begin:
             return
-        new = frame.looks[row]
+        new = frame.looks(row)
         if track.looks is None:
             track.looks = new
         else:

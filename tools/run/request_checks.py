@@ -113,6 +113,7 @@ def _passed_on(arguments: PipelineArguments) -> dict[str, Any]:
         "score_min": arguments.score,
         "top_k": arguments.top_k,
         "max_crops": arguments.max_crops,
+        "track": arguments.track,
         "max_frames": arguments.max_frames,
         "slots": arguments.slots,
         "threads": arguments.threads,

@@ -5,13 +5,13 @@ import json
 import numpy as np
 import pytest
 
-from maskstream.engines.interface.instances import Instances
+from maskstream.engines.interface.instances import Instances, Origin
 from maskstream.stream.recording.results import as_json, frame_record
 
 CLASS_NAMES = ("person", "Fußgänger")
 
 
-def one_instance(class_id: int = 0, track_ids=None) -> Instances:
+def one_instance(class_id: int = 0, **others) -> Instances:
     """A full square patch over rows 1..2 and columns 2..4 of a frame."""
     return Instances(
         boxes_xyxy_src=np.array([[1.75, 1.0, 5.0, 3.125]], np.float32),
@@ -19,7 +19,7 @@ def one_instance(class_id: int = 0, track_ids=None) -> Instances:
         class_ids=np.array([class_id], np.int32),
         extents_xyxy_src=np.array([[2, 1, 5, 3]], np.int32),
         patches=(np.full((2, 3), 255, np.uint8),),
-        track_ids=track_ids,
+        **others,
     )
 
 
@@ -36,8 +36,11 @@ def test_a_frame_without_instances_is_a_line_with_an_empty_list():
 
 def test_an_instance_has_the_described_keys_and_values():
     (row,) = line_of(one_instance())["instances"]
-    assert list(row) == ["class_id", "class", "score", "box", "segmentation", "track_id"]
+    assert list(row) == [
+        "class_id", "class", "score", "box", "segmentation", "track_id", "origin", "age_frames",
+    ]  # fmt: skip
     assert (row["class_id"], row["class"], row["track_id"]) == (0, "person", None)
+    assert (row["origin"], row["age_frames"]) == ("network", 0)
     assert row["score"] == 0.93
     assert row["box"] == [1.75, 1.0, 3.25, 2.12]  # left, top, width, height; two decimals
 
@@ -54,6 +57,16 @@ def test_the_mask_reads_back_with_the_format_s_own_library():
 def test_track_ids_are_written_where_there_are_any():
     (row,) = line_of(one_instance(track_ids=np.array([41], np.int32)))["instances"]
     assert row["track_id"] == 41
+
+
+def test_a_mask_that_is_held_says_so_and_for_how_long():
+    held = one_instance(
+        track_ids=np.array([41], np.int32),
+        origins=np.array([Origin.HELD], np.uint8),
+        ages=np.array([3], np.int32),
+    )
+    (row,) = line_of(held)["instances"]
+    assert (row["origin"], row["age_frames"]) == ("held", 3)
 
 
 def test_a_line_is_one_line_and_keeps_the_class_name_s_letters():

@@ -15,7 +15,7 @@ def follow(frames, options=None, looks=None, step_s=STEP_S):
     tracker = Tracker(options or TrackOptions())
     ids = []
     for number, instances in enumerate(frames):
-        seen = looks[number] if looks else None
+        seen = looks[number].__getitem__ if looks else None
         sightings = tracker.update(instances, number * step_s, seen)
         by_row = {s.row: s.track.track_id or None for s in sightings if s.row is not None}
         ids.append([by_row.get(row) for row in range(len(instances))])

@@ -78,7 +78,7 @@ def test_every_option_reaches_the_run(tmp_path):
         "telemetry": "tcp://127.0.0.1:5556", "telemetry_format": "msgpack",
         "telemetry_public": True, "status_http": "127.0.0.1:0", "status_token_file": token,
         "log_json": "-", "opacity": 0.9, "boxes": False, "labels": False, "preset": "fast",
-        "crf": 30, "slots": 9, "threads": 1,
+        "crf": 30, "slots": 9, "threads": 1, "track": True,
     }  # fmt: skip
     assert set(given) == set(arguments_of(RunArguments))
     path = tmp_path / "p.toml"
