@@ -1,6 +1,7 @@
 """Fixtures of all folders of tests: where the material lies that is not in the repository."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # folder for all workers and runs: what was measured once need not be measured again.
 os.environ["XDG_CACHE_HOME"] = str(KEPT_DIR)
 
+# A shell ignores Ctrl-C for what it starts in the background, and children inherit that; the tests
+# of interrupts would wait for ever.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 TESTS_DIR = Path(__file__).resolve().parent
 REPOSITORY_DIR = TESTS_DIR.parent

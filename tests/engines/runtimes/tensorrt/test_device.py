@@ -24,7 +24,7 @@ def test_a_machine_without_a_driver_says_so():
 
 def test_cuda_bindings_calls_the_driver_as_it_wants_to_be_called(tmp_path):
     (tmp_path / "frame_input.c").write_text(kernel_source(), encoding="utf-8")
-    source = REPOSITORY_DIR / "tests/engines/tensorrt/fake_libcuda.c"
+    source = REPOSITORY_DIR / "tests/engines/runtimes/tensorrt/fake_libcuda.c"
     library = tmp_path / "libcuda.so.1"
     options = ["-O2", "-Wall", "-Werror", "-shared", "-fPIC", f"-I{tmp_path}"]
     subprocess.run(["gcc", *options, source, "-o", library, "-lm", "-ldl"], check=True)

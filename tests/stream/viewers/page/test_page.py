@@ -285,7 +285,7 @@ def test_the_page_and_its_files_are_served_with_headers_that_protect_them(lab):
 
 
 def test_nothing_is_loaded_from_elsewhere(repository_dir):
-    for path in (repository_dir / "stream" / "web").iterdir():
+    for path in (repository_dir / "stream" / "network" / "web").iterdir():
         text = path.read_text(encoding="utf-8").replace("http://www.w3.org/2000/svg", "")
         assert "http:" not in text.replace('"https:"', ""), path.name
 
