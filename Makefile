@@ -15,13 +15,15 @@ JOBS ?= 2
 export VIDEO
 export OUT
 
-.PHONY: help setup setup-all system demo check test test-slow bench bench-live soak gpu-check clean
+.PHONY: help setup setup-all system demo check test test-quick quick test-slow bench bench-live soak gpu-check clean
 
 help:
 	@echo 'make demo [VIDEO=my.mp4]  a real clip through the shipped engine, into $(OUT)/'
 	@echo 'make setup                $(BIN)/maskstream with what running an engine needs (no torch)'
 	@echo 'make setup-all            what training and the tests need on top (torch: 5.4 GB)'
 	@echo 'make check                ruff and mypy'
+	@echo 'make test-quick           what starts no process and needs no torch (2 min, in a .venv of its own;'
+	@echo '                          PYTHON=python3.13 for another Python)'
 	@echo 'make test                 sets up all, checks, and tests all that needs no GPU'
 	@echo 'make test-slow            the same at length: further networks, further benches (10 min)'
 	@echo 'make bench                measures each stage alone and the whole line'
@@ -70,6 +72,18 @@ check: $(VENV)/.all
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# By whatever Python is asked for, beside the .venv that one works with.
+test-quick:
+	@$(MAKE) --no-print-directory quick \
+	  VENV=.venv-quick-$$($(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+
+$(VENV)/.quick: pyproject.toml constraints.txt $(VENV)/.core
+	@$(PIP) install -c constraints.txt pytest pytest-xdist
+	@touch $@
+
+quick: $(VENV)/.quick
+	$(BIN)/pytest --quick -q -n $(JOBS) --dist loadfile --durations=10
+
 # The system tests by themselves: windows, browsers and a dozen processes at a time. One that fails has
 # another try (tests/conftest.py), and the summary says that it had.
 test: $(VENV)/.all $(VENV)/.system check
@@ -96,5 +110,5 @@ gpu-check: $(VENV)/.all
 	$(BIN)/python -m maskstream.tools.bench.gpu_check
 
 clean:
-	rm -rf $(VENV) $(OUT) .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .venv-quick-* $(OUT) .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

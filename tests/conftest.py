@@ -23,6 +23,7 @@ os.environ["XDG_CACHE_HOME"] = str(KEPT_DIR)
 # A shell ignores Ctrl-C for what it starts in the background, and children inherit that; the tests
 # of interrupts would wait for ever.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+pytest_plugins = ("tests.quick",)
 
 TESTS_DIR = Path(__file__).resolve().parent
 REPOSITORY_DIR = TESTS_DIR.parent

@@ -95,6 +95,7 @@ def test_a_finished_folder_plays_from_any_web_server(tmp_path, served):
     assert (tmp_path / "live" / "index.m3u8").read_text().endswith("\n#EXT-X-ENDLIST\n")
 
 
+@pytest.mark.long
 def test_a_folder_plays_while_it_grows(tmp_path, served):
     writer = writer_for(tmp_path / "index.m3u8")
     with feeding(writer, 50), av.open(f"{served}/index.m3u8") as container:

@@ -14,7 +14,8 @@ from maskstream.tools.arguments.extras import (
 
 
 @pytest.mark.parametrize("name", ["torch.nn", "optuna", "matplotlib.figure", "PIL"])
-def test_a_package_of_training_that_is_absent_is_named_with_what_to_do(name):
+def test_a_package_of_training_that_is_absent_is_named_with_what_to_do(monkeypatch, name):
+    monkeypatch.setattr("sys.prefix", f"{extras.CHECKOUT}/.venv")
     with (
         pytest.raises(ConfigError, match=rf"tune: the package {name.split('.')[0]} is not .* make"),
         needs_training_parts("tune"),

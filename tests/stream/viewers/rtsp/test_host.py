@@ -117,6 +117,7 @@ def test_keyframes_are_not_forced_more_often_than_twice_a_second():
         assert mount.take_key_wish()
 
 
+@pytest.mark.long
 def test_whoever_gives_no_sign_of_life_is_let_go_and_a_report_is_one(monkeypatch):
     monkeypatch.setattr(rtsp_connection, "IDLE_S", 0.5)
     monkeypatch.setattr(rtsp_connection, "SESSION_S", 1.5)
