@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from maskstream.engines.runtimes.nvidia import why_no_gpu
-from tests.kept import KEPT_DIR
+from tests.helpers.kept import KEPT_DIR
 
 # The threads of torch's OpenMP spin while they wait for each other. On two busy cores that makes a
 # tiny network's step a hundred times slower, and tests of tiny networks gain nothing from threads.

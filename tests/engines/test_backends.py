@@ -9,7 +9,7 @@ from maskstream.engines.backends import BACKENDS, Runtime, open_backend
 from maskstream.engines.errors import BackendError, UnavailableError
 from maskstream.engines.interface.backend import BackendOptions
 from maskstream.engines.runtimes import nvidia
-from tests.engines.tiny import tiny_engine_file
+from tests.helpers.engines.tiny import tiny_engine_file
 
 OPTIONS = BackendOptions(input_size=64, batch=1)
 

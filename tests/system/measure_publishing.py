@@ -20,9 +20,9 @@ from maskstream.stream.viewers.rtsp.server import (
     open_listener,
     parse_rtsp_server,
 )
-from tests.stream.views_feed import Viewer, viewing
-from tests.stream.writers import small_settings
-from tests.system.receiver import AT_ONCE, Receiver
+from tests.helpers.receiver import AT_ONCE, Receiver
+from tests.helpers.views_feed import Viewer, viewing
+from tests.helpers.writers import small_settings
 from tests.system.test_publish import RECEIVING, free_port
 
 SIZE = (1280, 720)

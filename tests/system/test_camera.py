@@ -195,7 +195,7 @@ class LiveRun:
     def __init__(self, *sources: str, **asked: object) -> None:
         asked["sources"] = sources
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.system.live_run", json.dumps(asked)],
+            [sys.executable, "-m", "tests.helpers.live_run", json.dumps(asked)],
             stdout=subprocess.PIPE,
             text=True,
         )

@@ -6,7 +6,7 @@ from pathlib import Path
 import av
 import pytest
 
-from tests.engines.tiny import tiny_engine_file
+from tests.helpers.engines.tiny import tiny_engine_file
 
 TIME_TOLERANCE_S = 0.0015  # mkv counts in milliseconds
 

@@ -10,7 +10,7 @@ from maskstream.tools.bench.live.orphans import measure_orphans
 from maskstream.tools.bench.live.overload import measure_overload
 from maskstream.tools.bench.live.reconnect import measure_reconnect
 from maskstream.tools.bench.live.soak_live import measure_soak
-from tests.engines.tiny import tiny_engine_file
+from tests.helpers.engines.tiny import tiny_engine_file
 
 pytestmark = pytest.mark.system
 

@@ -17,8 +17,8 @@ from maskstream.stream.sources.live_start import probe
 from maskstream.stream.sources.trouble import Trouble
 from maskstream.stream.supervision.supervisor import run_pipeline
 from maskstream.stream.telemetry.snapshot import Event, Snapshot
-from tests.engines.tiny import tiny_engine_file
-from tests.stream.line import options
+from tests.helpers.engines.tiny import tiny_engine_file
+from tests.helpers.line import options
 
 pytestmark = pytest.mark.system
 
@@ -33,7 +33,7 @@ class Server:
     """An RTSP server in a process of its own."""
 
     def __init__(self, *arguments: str, port: int = 0) -> None:
-        command = [sys.executable, "-m", "tests.system.rtsp_server", "--port", str(port)]
+        command = [sys.executable, "-m", "tests.helpers.rtsp_server", "--port", str(port)]
         self._process = subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
         self.port = int(self._process.stdout.readline())

@@ -24,7 +24,7 @@ from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import Page, sync_playwright
 
 from maskstream.stream.pixels.stamp import read_stamp
-from tests.stream.web_lab import TOKEN, page_lab
+from tests.helpers.web_lab import TOKEN, page_lab
 from tests.system.test_live import Server
 
 pytestmark = pytest.mark.system
@@ -215,7 +215,7 @@ def whole_run(*sources):
     with socket.create_server(("127.0.0.1", 0)) as free:
         address = f"http://127.0.0.1:{free.getsockname()[1]}"
     asked = {"sources": sources, "output": address, "real": ["source"]}
-    command = [sys.executable, "-m", "tests.stream.line", json.dumps(asked)]
+    command = [sys.executable, "-m", "tests.helpers.line", json.dumps(asked)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
         try:
             yield f"{address}/"

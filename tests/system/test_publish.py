@@ -15,9 +15,9 @@ from maskstream.stream.codecs.low_latency import SENT_TIME_BASE
 from maskstream.stream.memory.frame import Planes
 from maskstream.stream.viewers.push import push as publisher
 from maskstream.stream.viewers.push.push import PublishSettings
-from tests.stream.views_feed import Viewer, viewing
-from tests.stream.writers import small_settings
-from tests.system.receiver import Receiver
+from tests.helpers.receiver import Receiver
+from tests.helpers.views_feed import Viewer, viewing
+from tests.helpers.writers import small_settings
 
 pytestmark = pytest.mark.system
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import zmq
 
-from tests.engines.tiny import tiny_engine_file
+from tests.helpers.engines.tiny import tiny_engine_file
 from tests.system.test_live import PASSWORD
 
 pytestmark = pytest.mark.system
@@ -47,7 +47,7 @@ def until_running(web: str, process) -> None:
 def test_a_password_in_every_address_shows_nowhere(maskstream, tmp_path, monkeypatch):
     monkeypatch.setenv("PLANTED", PASSWORD)
     server = subprocess.Popen(
-        [sys.executable, "-m", "tests.system.rtsp_server", "--port", "0", "--user", "viewer",
+        [sys.executable, "-m", "tests.helpers.rtsp_server", "--port", "0", "--user", "viewer",
          "--password", PASSWORD],
         stdout=subprocess.PIPE, text=True,
     )  # fmt: skip

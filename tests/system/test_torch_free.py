@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from tests.engines.tiny import tiny_engine_file
+from tests.helpers.engines.tiny import tiny_engine_file
 
 # Python runs this first in every process that finds it on its path, the stages' ones included.
 WATCH = """

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.engines.networks.yolo_fcn.hand_made import hand_made_file
-from tests.stream.clips import make_clip
+from tests.helpers.clips import make_clip
+from tests.helpers.engines.hand_made import hand_made_file
 
 pytestmark = pytest.mark.system
 SQUARES = ((32, 16), (96, 64))

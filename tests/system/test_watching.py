@@ -10,7 +10,7 @@ from subprocess import PIPE, Popen
 
 import pytest
 
-from tests.engines.tiny import tiny_engine_file
+from tests.helpers.engines.tiny import tiny_engine_file
 
 SOURCE = "synthetic:numbered?size=160x120&fps=30&frames=100000"
 # Nobody answers there, and that must not stop the other source.

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from maskstream.stream.pixels.stamp import read_stamp
-from tests.x_screen import x_screen
+from tests.helpers.x_screen import x_screen
 
 pytestmark = pytest.mark.system
 

@@ -18,8 +18,8 @@ from maskstream.errors import ConfigError, OutputError, SourceError
 from maskstream.stream.pixels.painter import DrawStyle
 from maskstream.tools.arguments.pictures import read_bgr
 from maskstream.tools.images import _lines, draw_on, images
-from tests.engines.tiny import CLASS_NAMES, tiny_engine_file
-from tests.x_screen import x_screen
+from tests.helpers.engines.tiny import CLASS_NAMES, tiny_engine_file
+from tests.helpers.x_screen import x_screen
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ import pytest
 from maskstream.stream.network.zmq_socket import parse_endpoint
 from maskstream.stream.telemetry.status import build_status
 from maskstream.stream.telemetry.status_publisher import TOPIC, Publisher
-from tests.stream.snapshots import make_snapshot
+from tests.helpers.snapshots import make_snapshot
 
 
 @contextmanager

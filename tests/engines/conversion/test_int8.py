@@ -7,8 +7,8 @@ import pytest
 from maskstream.engines import open_engine, read_manifest
 from maskstream.engines.conversion.int8 import write_int8
 from maskstream.engines.errors import EngineError
-from tests.engines.foreign import foreign_file
-from tests.engines.tiny import CLASS_NAMES, tiny_engine_file
+from tests.helpers.engines.foreign import foreign_file
+from tests.helpers.engines.tiny import CLASS_NAMES, tiny_engine_file
 
 
 def _frames(count, seed=1):

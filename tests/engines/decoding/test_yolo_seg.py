@@ -11,7 +11,7 @@ from maskstream.engines.decoding.yolo_seg import assemble, nms
 from maskstream.engines.errors import EngineFileError
 from maskstream.engines.files.zoo import read_manifest
 from maskstream.engines.interface.fit import make_fit
-from tests.engines.foreign import CELL_COUNT, CLASS_NAMES, SIDE, changed_file, foreign_file
+from tests.helpers.engines.foreign import CELL_COUNT, CLASS_NAMES, SIDE, changed_file, foreign_file
 
 MASKS = 2
 

@@ -7,7 +7,7 @@ from maskstream.engines.errors import EngineFileError
 from maskstream.engines.files.manifest import Manifest
 from maskstream.engines.files.onnx_metadata import read_metadata
 from maskstream.engines.files.zoo import list_engines, read_manifest, resolve_engine
-from tests.engines.tiny import tiny_engine_file, tiny_manifest
+from tests.helpers.engines.tiny import tiny_engine_file, tiny_manifest
 
 
 def test_manifest_survives_the_file():

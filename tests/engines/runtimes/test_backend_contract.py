@@ -10,7 +10,7 @@ from maskstream.engines.backends import open_backend
 from maskstream.engines.errors import BackendError
 from maskstream.engines.interface.backend import BackendOptions, Wanted
 from maskstream.engines.runtimes.torch_backend import TorchBackend
-from tests.engines.subjects import PARTS, SUBJECTS
+from tests.helpers.engines.subjects import PARTS, SUBJECTS
 
 BATCH = 4
 GRAPHS = SUBJECTS | PARTS

@@ -8,7 +8,7 @@ from maskstream.engines.errors import BackendError
 from maskstream.engines.interface.backend import BackendOptions, in_parts
 from maskstream.engines.runtimes.openvino.backend import OpenVinoBackend
 from maskstream.engines.runtimes.torch_backend import TorchBackend
-from tests.engines.tiny import tiny_detector, tiny_engine_file
+from tests.helpers.engines.tiny import tiny_detector, tiny_engine_file
 
 
 def openvino(**options) -> OpenVinoBackend:
@@ -38,7 +38,7 @@ def test_onnx_equals_torch():
 
 def test_onnx_masks_equal_torch_masks():
     from maskstream.engines.engine import Engine
-    from tests.engines.tiny import tiny_manifest
+    from tests.helpers.engines.tiny import tiny_manifest
 
     frames = _noise(3, seed=5)
     sizes = [(200, 100)] * 3

@@ -10,7 +10,7 @@ from maskstream.engines.errors import BackendError, UnavailableError
 from maskstream.engines.interface.backend import BackendOptions
 from maskstream.engines.runtimes import onnxruntime_backend
 from maskstream.engines.runtimes.onnxruntime_backend import PROVIDERS, OnnxRuntimeBackend
-from tests.engines.tiny import tiny_engine_file
+from tests.helpers.engines.tiny import tiny_engine_file
 
 OPTIONS = BackendOptions(input_size=4)
 

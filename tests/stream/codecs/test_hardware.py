@@ -10,8 +10,8 @@ from maskstream.stream.codecs.hardware_trial import try_one
 from maskstream.stream.options import CodecOptions
 from maskstream.stream.sources.open import open_source
 from maskstream.stream.supervision.plan import make_plan
-from tests.stream.clips import canvas, make_clip
-from tests.stream.line import options
+from tests.helpers.clips import canvas, make_clip
+from tests.helpers.line import options
 
 STUBBORN = "tests.stream.stubborn_trial"
 NVENC = Candidate("encoder", "h264_nvenc", ("nvidiactl",))

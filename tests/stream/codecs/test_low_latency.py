@@ -6,7 +6,7 @@ import pytest
 from maskstream.stream.codecs.encoding import open_sent_video
 from maskstream.stream.codecs.low_latency import SENT_TIME_BASE, SentClock, SentEncoder
 from maskstream.stream.memory.frame import FrameHeader, planes_of
-from tests.stream.writers import small_settings
+from tests.helpers.writers import small_settings
 
 
 def header(pts, captured_s=0.0, denominator=30):

@@ -18,7 +18,7 @@ from maskstream.errors import ConfigError
 from maskstream.stream.network.zmq_socket import parse_endpoint
 from maskstream.stream.telemetry.status import Status, build_status, decode_status, encode_status
 from maskstream.stream.telemetry.status_publisher import TOPIC, Publisher
-from tests.stream.snapshots import make_snapshot
+from tests.helpers.snapshots import make_snapshot
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from maskstream.stream.pixels.geometry import (
     place,
     write_planes,
 )
-from tests.stream.clips import canvas, gradient, planes_from
+from tests.helpers.clips import canvas, gradient, planes_from
 
 ONE = 1 << 16
 TURNS = [

@@ -16,7 +16,7 @@ from maskstream.engines.files.disk import partial_path
 from maskstream.stream.options import CodecOptions, StyleOptions
 from maskstream.stream.pixels.stamp import read_stamp
 from maskstream.stream.sources.synthetic import figure_box
-from tests.stream.line import Recorder, run
+from tests.helpers.line import Recorder, run
 from tests.stream.supervision.test_signals import Command, wait_until_gone
 
 pytestmark = pytest.mark.usefixtures("nothing_left")

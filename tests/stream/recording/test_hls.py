@@ -20,9 +20,9 @@ import pytest
 from maskstream.errors import ConfigError, OutputError
 from maskstream.stream.errors import StageError
 from maskstream.stream.recording.hls import HlsWriter, check_hls
-from tests.stream.clips import gradient
-from tests.stream.killed import record_and_kill
-from tests.stream.writers import pictures, small_settings, write_noise, write_timed
+from tests.helpers.clips import gradient
+from tests.helpers.killed import record_and_kill
+from tests.helpers.writers import pictures, small_settings, write_noise, write_timed
 
 SEGMENT = re.compile(r"index-\d+\.ts")
 

@@ -4,7 +4,7 @@ import av
 import pytest
 
 from maskstream.stream.recording.playable import cut_torn_end, cut_torn_line, is_playable
-from tests.stream.clips import frame_times, make_clip
+from tests.helpers.clips import frame_times, make_clip
 
 OPTIONS = {"qp": "0", "g": "10", "sc_threshold": "0"}
 FRAGMENTS = {"movflags": "frag_keyframe+empty_moov"}

@@ -7,8 +7,8 @@ import pytest
 from maskstream.engines.files.disk import partial_path
 from maskstream.stream.processes.partial_files import hold
 from maskstream.stream.recording.salvage import continue_recording, salvage
-from tests.stream.clips import frame_times, make_clip
-from tests.stream.killed import end_recorder, record_and_kill, start_recorder, wait_for_frames
+from tests.helpers.clips import frame_times, make_clip
+from tests.helpers.killed import end_recorder, record_and_kill, start_recorder, wait_for_frames
 
 
 def names(folder: Path) -> list[str]:

@@ -17,9 +17,9 @@ from maskstream.errors import ConfigError, OutputError
 from maskstream.stream.errors import StageError
 from maskstream.stream.options import SegmentOptions
 from maskstream.stream.recording.segments import SegmentedWriter
-from tests.stream.clips import frame_times, gradient, make_clip, planes_from, sound_times
-from tests.stream.killed import end_recorder, record_and_kill, start_recorder, wait_for_frames
-from tests.stream.writers import pictures, small_settings, write_noise, write_timed
+from tests.helpers.clips import frame_times, gradient, make_clip, planes_from, sound_times
+from tests.helpers.killed import end_recorder, record_and_kill, start_recorder, wait_for_frames
+from tests.helpers.writers import pictures, small_settings, write_noise, write_timed
 
 CHUNK_NAME = re.compile(r"cam-\d{8}T\d{6}Z\.(mp4|mkv)")
 OLD = "cam-20200101T000000Z.mp4"

@@ -20,7 +20,7 @@ from maskstream.stream.options import CodecOptions
 from maskstream.stream.recording.writer import VideoWriter
 from maskstream.stream.sources.open import open_source
 from maskstream.stream.sources.synthetic import SyntheticSource, read_stamp
-from tests.stream.clips import (
+from tests.helpers.clips import (
     canvas,
     flat,
     frame_times,
@@ -29,8 +29,8 @@ from tests.stream.clips import (
     planes_from,
     sound_times,
 )
-from tests.stream.killed import end_recorder, record_and_kill, start_recorder, wait_for_frames
-from tests.stream.writers import small_settings, write_noise
+from tests.helpers.killed import end_recorder, record_and_kill, start_recorder, wait_for_frames
+from tests.helpers.writers import small_settings, write_noise
 
 SUFFIXES = [".mp4", ".mkv"]
 CLIPS = [

@@ -19,7 +19,7 @@ from maskstream.stream.sources.live import LiveSource
 from maskstream.stream.sources.live_open import check_live
 from maskstream.stream.sources.live_start import ABSENT_SIZE, find_live, probe
 from maskstream.stream.sources.trouble import Trouble
-from tests.stream.clips import make_clip
+from tests.helpers.clips import make_clip
 
 
 class Pictures(BaseHTTPRequestHandler):

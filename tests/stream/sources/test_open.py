@@ -6,7 +6,7 @@ from maskstream.errors import ConfigError, SourceError
 from maskstream.stream.sources.open import expand_sources, open_source
 from maskstream.stream.sources.synthetic import SyntheticSource
 from maskstream.stream.sources.video_file import VideoFile
-from tests.stream.clips import make_clip
+from tests.helpers.clips import make_clip
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from maskstream.stream.sources.synthetic import (
     parse_synthetic,
     read_stamp,
 )
-from tests.stream.clips import canvas
+from tests.helpers.clips import canvas
 
 STAMP = Stamp(frame_number=123_456, clock_ns=9_876_543_210_123)
 

@@ -18,7 +18,7 @@ from maskstream.stream.pixels.geometry import UPRIGHT, place
 from maskstream.stream.sources.media import open_media, start_of
 from maskstream.stream.sources.picture import PictureConverter
 from maskstream.stream.sources.video_file import VideoFile
-from tests.stream.clips import (
+from tests.helpers.clips import (
     canvas,
     flat,
     frame_of,

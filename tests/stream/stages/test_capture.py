@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.stream.line import Recorder, run
+from tests.helpers.line import Recorder, run
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 

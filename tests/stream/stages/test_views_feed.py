@@ -1,7 +1,7 @@
 from maskstream.stream.pixels.stamp import read_stamp
 from maskstream.stream.stages.stage import Stage
 from maskstream.stream.stages.viewer import watch
-from tests.stream.views_feed import viewing
+from tests.helpers.views_feed import viewing
 
 
 def notes_numbers(stage: Stage, _) -> None:

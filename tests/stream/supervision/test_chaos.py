@@ -6,7 +6,7 @@ import pytest
 
 from maskstream.errors import ConfigError
 from maskstream.stream.supervision.chaos import Chaos, ChaosMonkey, Fault, check_stages, parse_chaos
-from tests.stream.line import Recorder, run
+from tests.helpers.line import Recorder, run
 
 
 def test_what_is_asked_for_is_done_in_the_order_of_its_time():

@@ -12,7 +12,7 @@ import pytest
 from maskstream.stream.memory.counters import StagePage
 from maskstream.stream.processes.control import ControlMessage
 from maskstream.stream.supervision.worker import Worker
-from tests.stream.line import Recorder, run
+from tests.helpers.line import Recorder, run
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 

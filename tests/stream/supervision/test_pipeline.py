@@ -9,7 +9,7 @@ import pytest
 
 from maskstream.errors import ConfigError, SourceError
 from maskstream.stream.options import StyleOptions
-from tests.stream.line import Recorder, run
+from tests.helpers.line import Recorder, run
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 

@@ -6,7 +6,7 @@ import pytest
 
 from maskstream.errors import ConfigError
 from maskstream.stream.supervision.plan import make_plan
-from tests.stream.line import options
+from tests.helpers.line import options
 
 
 def plan(*sources: str, **others):

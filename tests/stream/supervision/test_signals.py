@@ -25,7 +25,7 @@ class Command:
     def __init__(self, **asked) -> None:
         asked = {"sources": ["fake:frames=1000000"], "engine": "fake?work_ms=2", **asked}
         self.process = subprocess.Popen(
-            [sys.executable, "-W", "error", "-m", "tests.stream.line", json.dumps(asked)],
+            [sys.executable, "-W", "error", "-m", "tests.helpers.line", json.dumps(asked)],
             cwd=REPOSITORY_DIR,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

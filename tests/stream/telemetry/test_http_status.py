@@ -18,7 +18,7 @@ from maskstream.stream.addresses.http_address import HttpAddress, parse_address,
 from maskstream.stream.telemetry.http_server import CONNECTIONS_MAX
 from maskstream.stream.telemetry.http_status import StatusServer
 from maskstream.stream.telemetry.status import build_status
-from tests.stream.snapshots import make_snapshot
+from tests.helpers.snapshots import make_snapshot
 
 TOKEN = "0123456789abcdef-secret"
 ANY = HttpAddress("127.0.0.1", 0)

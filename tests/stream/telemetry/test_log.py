@@ -9,7 +9,7 @@ import pytest
 from maskstream.errors import OutputError
 from maskstream.stream.telemetry.log import RunLog
 from maskstream.stream.telemetry.snapshot import Event, Percentiles, RunResult, SourceFigures
-from tests.stream.snapshots import make_snapshot
+from tests.helpers.snapshots import make_snapshot
 
 
 def lines_of(path):

@@ -10,7 +10,7 @@ from maskstream.stream.memory.histogram import BOUNDS_S
 from maskstream.stream.telemetry.metrics import render_metrics
 from maskstream.stream.telemetry.snapshot import Durations, Percentiles, SourceFigures
 from maskstream.stream.telemetry.status import build_status
-from tests.stream.snapshots import make_snapshot
+from tests.helpers.snapshots import make_snapshot
 
 ENGINE = {"family": "yolact", "backend": "openvino", "device": "cpu", "precision": "bf16"}
 

@@ -14,7 +14,7 @@ from maskstream.stream.telemetry.progress import (
     time_left_s,
 )
 from maskstream.stream.telemetry.snapshot import Percentiles, SourceFigures
-from tests.stream.snapshots import make_snapshot
+from tests.helpers.snapshots import make_snapshot
 
 
 class Terminal(io.StringIO):

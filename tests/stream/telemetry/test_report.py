@@ -16,7 +16,7 @@ from maskstream.stream.telemetry.report import (
     write_report,
 )
 from maskstream.stream.telemetry.snapshot import Percentiles
-from tests.stream.snapshots import make_snapshot
+from tests.helpers.snapshots import make_snapshot
 
 
 def test_a_drop_without_a_known_cause_is_refused():

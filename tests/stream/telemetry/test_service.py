@@ -15,8 +15,8 @@ from maskstream.stream.telemetry.service import TelemetryOptions, TelemetryServi
 from maskstream.stream.telemetry.snapshot import Event
 from maskstream.stream.telemetry.status import Status, decode_status
 from maskstream.stream.telemetry.status_publisher import TOPIC
-from tests.stream.line import options
-from tests.stream.snapshots import make_snapshot
+from tests.helpers.line import options
+from tests.helpers.snapshots import make_snapshot
 
 
 class Listener(threading.Thread):

@@ -7,7 +7,7 @@ import pytest
 
 from maskstream.tools.arguments import download as module
 from maskstream.tools.arguments.download import DownloadError, download
-from tests.tools.range_server import serve
+from tests.helpers.range_server import serve
 
 CONTENT = random.Random(0).randbytes(100_000)
 

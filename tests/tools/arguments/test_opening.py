@@ -16,7 +16,7 @@ from maskstream.tools.arguments.opening import (
 )
 from maskstream.train.loop.checkpoint import save_checkpoint
 from maskstream.train.runs.run_card import RunCard
-from tests.engines.tiny import CLASS_NAMES, tiny_config, tiny_detector, tiny_engine_file
+from tests.helpers.engines.tiny import CLASS_NAMES, tiny_config, tiny_detector, tiny_engine_file
 
 
 @pytest.fixture(scope="module")

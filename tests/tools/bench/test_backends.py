@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from maskstream.tools.bench.backends import WayFigures, backends_table, measure_backends
-from tests.engines.tiny import tiny_engine_file
+from tests.helpers.engines.tiny import tiny_engine_file
 
 
 @pytest.mark.slow

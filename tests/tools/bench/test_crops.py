@@ -16,8 +16,8 @@ from maskstream.tools.bench.crops import (
     measure_crops,
     plot_crops,
 )
-from tests.engines.networks.yolo_fcn.hand_made import hand_made_file
-from tests.engines.tiny import tiny_engine_file
+from tests.helpers.engines.hand_made import hand_made_file
+from tests.helpers.engines.tiny import tiny_engine_file
 
 FIGURES = CropFigures(
     engine="x", precision="bf16", width=1920, height=1080, box_px=(160, 400),

@@ -4,8 +4,8 @@ import av
 import pytest
 
 from maskstream.tools.bench.peers import OURS, measure_peers, peers_table
-from tests.engines.tiny import tiny_engine_file
-from tests.stream.clips import make_clip
+from tests.helpers.clips import make_clip
+from tests.helpers.engines.tiny import tiny_engine_file
 
 pytest.importorskip("supervision", reason="supervision is not installed")
 

@@ -3,7 +3,7 @@
 import pytest
 
 from maskstream.tools.bench.telemetry import TelemetryCost, measure_telemetry
-from tests.stream.line import options
+from tests.helpers.line import options
 
 
 def test_the_cost_is_the_median_loss_of_the_rounds():

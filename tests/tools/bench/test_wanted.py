@@ -7,7 +7,7 @@ from rich.console import Console
 from maskstream.engines import open_engine
 from maskstream.tools.bench.wanted import WantedFigures, measure_wanted, wanted_table
 from maskstream.tools.measuring.clips import make_clip
-from tests.engines.tiny import tiny_engine_file
+from tests.helpers.engines.tiny import tiny_engine_file
 
 
 def test_an_engine_is_timed_both_ways_on_a_clip_s_frames_and_on_empty_ones(tmp_path, monkeypatch):

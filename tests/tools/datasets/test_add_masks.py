@@ -10,8 +10,8 @@ from pycocotools import mask as coco_mask
 
 from maskstream.errors import ConfigError
 from maskstream.tools.datasets.add_masks import add_masks
-from tests.engines.networks.yolo_fcn.hand_made import hand_made_file
-from tests.engines.tiny import tiny_engine_file
+from tests.helpers.engines.hand_made import hand_made_file
+from tests.helpers.engines.tiny import tiny_engine_file
 
 app = typer.Typer()
 app.command()(add_masks)

@@ -9,7 +9,7 @@ import typer
 from maskstream.errors import ConfigError
 from maskstream.tools.datasets.coco_subset import coco_subset
 from maskstream.train.samples.coco import read_coco
-from tests.train.shapes import write_shapes
+from tests.helpers.shapes import write_shapes
 
 app = typer.Typer()
 app.command()(coco_subset)

@@ -10,8 +10,8 @@ from maskstream.tools.cli import run_command_line
 from maskstream.tools.datasets.command import FormatName, data_app
 from maskstream.train.errors import AnnotationError
 from maskstream.train.formats import FORMATS
-from tests.train.formats.made import make_set
-from tests.train.shapes import write_shapes
+from tests.helpers.made import make_set
+from tests.helpers.shapes import write_shapes
 
 
 def run(*arguments: object) -> None:

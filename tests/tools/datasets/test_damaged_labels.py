@@ -5,7 +5,7 @@ import json
 import pytest
 
 from maskstream.tools.cli import run_command_line
-from tests.train.shapes import write_shapes
+from tests.helpers.shapes import write_shapes
 
 COMMANDS = {
     "train": ("train", "FILE", "-o", "OUT"),

@@ -17,7 +17,7 @@ from maskstream.tools.datasets.open_images_fetch import (
     fetch_open_images,
 )
 from maskstream.train.formats import FORMATS, ReadOptions
-from tests.tools.range_server import serve
+from tests.helpers.range_server import serve
 
 HEAD = "MaskPath,ImageID,LabelName,BoxID,BoxXMin,BoxXMax,BoxYMin,BoxYMax,PredictedIoU,Clicks\n"
 BOX_HEAD = "ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax,IsGroupOf\n"

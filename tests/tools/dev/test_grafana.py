@@ -11,7 +11,7 @@ from maskstream.stream.telemetry.metrics import render_metrics
 from maskstream.stream.telemetry.snapshot import Durations
 from maskstream.stream.telemetry.status import build_status
 from maskstream.tools.dev.grafana import DASHBOARD_PATH, dashboard_text
-from tests.stream.snapshots import make_snapshot
+from tests.helpers.snapshots import make_snapshot
 
 
 @pytest.fixture(scope="module")

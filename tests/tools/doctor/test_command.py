@@ -12,8 +12,8 @@ from maskstream.tools.doctor import cameras as doctor_cameras
 from maskstream.tools.doctor import engines as doctor_engines
 from maskstream.tools.doctor import machine as doctor_machine
 from maskstream.tools.doctor import media as doctor_media
-from tests.engines.tiny import tiny_engine_file
-from tests.x_screen import x_screen
+from tests.helpers.engines.tiny import tiny_engine_file
+from tests.helpers.x_screen import x_screen
 
 SUBJECTS = [
     "system", "packages", "cores", "memory", "shared memory", "disk", "open files", "decoders",

@@ -14,7 +14,7 @@ from maskstream.engines.files.plan_file import Gpu, manifest_path, read_plan, sh
 from maskstream.engines.runtimes.nvidia import why_no_gpu
 from maskstream.errors import ConfigError
 from maskstream.tools.engine_files.build_command import build
-from tests.engines.networks.yolo_fcn.hand_made import CROP_PX, SIDE_PX, hand_made_file
+from tests.helpers.engines.hand_made import CROP_PX, SIDE_PX, hand_made_file
 
 app = typer.Typer()
 app.command()(build)

@@ -13,7 +13,7 @@ from maskstream.engines.errors import EngineFileError
 from maskstream.tools.engine_files.export_command import export
 from maskstream.train.loop.checkpoint import save_checkpoint
 from maskstream.train.runs.run_card import CHECKPOINT_NAME, RunCard
-from tests.engines.tiny import CLASS_NAMES, tiny_config, tiny_detector
+from tests.helpers.engines.tiny import CLASS_NAMES, tiny_config, tiny_detector
 
 app = typer.Typer()
 app.command()(export)

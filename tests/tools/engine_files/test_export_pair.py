@@ -9,8 +9,8 @@ import pytest
 from maskstream.engines import open_engine, read_manifest
 from maskstream.engines.decoding.crops import RgbPicture
 from maskstream.errors import ConfigError
-from tests.engines.networks.yolo_fcn.hand_made import CROP_PX, hand_made_file
-from tests.engines.tiny import CLASS_NAMES, tiny_engine_file
+from tests.helpers.engines.hand_made import CROP_PX, hand_made_file
+from tests.helpers.engines.tiny import CLASS_NAMES, tiny_engine_file
 from tests.tools.engine_files.test_export_command import run, run_folder
 
 __all__ = ["run_folder"]

@@ -15,8 +15,8 @@ from maskstream.tools.arguments import download
 from maskstream.tools.arguments.download import DownloadError
 from maskstream.tools.engine_files import fetch as engines_fetch
 from maskstream.tools.engine_files.engines_command import app
-from tests.engines.released import released_state
-from tests.tools.range_server import serve
+from tests.helpers.engines.released import released_state
+from tests.helpers.range_server import serve
 
 NAME = "yolact-resnet50"
 FILE = "dbolya/yolact-resnet50/resolve/main/yolact_resnet50_54_800000.pth"

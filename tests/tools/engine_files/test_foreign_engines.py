@@ -10,7 +10,7 @@ from maskstream.stream.delivery import parse_deliveries
 from maskstream.stream.options import RunOptions, RuntimeOptions
 from maskstream.stream.supervision.supervisor import run_pipeline
 from maskstream.tools.images import images
-from tests.engines.foreign import CLASS_NAMES, changed_file
+from tests.helpers.engines.foreign import CLASS_NAMES, changed_file
 
 
 @pytest.fixture(scope="module")

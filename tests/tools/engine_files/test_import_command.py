@@ -13,7 +13,7 @@ from maskstream.engines.networks.yolact.config import get_config
 from maskstream.engines.networks.yolact.weights import load_network
 from maskstream.errors import ConfigError, OutputError
 from maskstream.tools.engine_files.import_command import import_weights
-from tests.engines.released import released_state
+from tests.helpers.engines.released import released_state
 
 app = typer.Typer()
 app.command()(import_weights)

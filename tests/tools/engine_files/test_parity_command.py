@@ -13,9 +13,9 @@ from onnx import numpy_helper
 from maskstream.errors import ConfigError, SourceError
 from maskstream.tools.arguments.engine_choice import EngineChoice
 from maskstream.tools.engine_files.parity_command import EXIT_APART, parity
-from tests.engines.foreign import foreign_file
-from tests.engines.tiny import tiny_engine_file
-from tests.train.shapes import write_shapes
+from tests.helpers.engines.foreign import foreign_file
+from tests.helpers.engines.tiny import tiny_engine_file
+from tests.helpers.shapes import write_shapes
 
 SCORE = 0.2
 

@@ -14,7 +14,7 @@ from maskstream.errors import ConfigError, SourceError
 from maskstream.tools.arguments.samples import read_samples
 from maskstream.tools.engine_files.parity_command import compare
 from maskstream.tools.engine_files.quantize_command import quantize
-from tests.engines.tiny import tiny_engine_file
+from tests.helpers.engines.tiny import tiny_engine_file
 
 
 @pytest.fixture(scope="module")

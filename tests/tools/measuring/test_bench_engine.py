@@ -10,7 +10,7 @@ from maskstream.tools.measuring.bench_compare import Change, changes, read_docum
 from maskstream.tools.measuring.bench_engine import BatchFigures, EngineFigures, Quartiles
 from maskstream.tools.measuring.clips import make_clip
 from maskstream.tools.measuring.command import bench
-from tests.engines.tiny import tiny_engine_file
+from tests.helpers.engines.tiny import tiny_engine_file
 
 NAMES = ("pre_ms", "model_ms", "post_ms", "line_fps")
 

@@ -10,7 +10,7 @@ import pytest
 from maskstream.engines import open_engine
 from maskstream.errors import SourceError
 from maskstream.tools.measuring.images import STAGES, images_table, measure_images
-from tests.engines.tiny import tiny_engine_file
+from tests.helpers.engines.tiny import tiny_engine_file
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import time
 import av
 import pytest
 
-from tests.engines.tiny import tiny_engine_file
+from tests.helpers.engines.tiny import tiny_engine_file
 
 SOURCE = "synthetic:numbered?size=160x120&fps=30&frames=12"
 

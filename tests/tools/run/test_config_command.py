@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.engines.tiny import tiny_engine_file
+from tests.helpers.engines.tiny import tiny_engine_file
 
 SOURCE = "synthetic:numbered?size=160x120&fps=30&frames=12"
 AWAY = "rtsp://viewer:hunter22word@127.0.0.1:9/stream"

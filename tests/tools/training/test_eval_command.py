@@ -14,8 +14,8 @@ from maskstream.tools.training.eval_command import evaluate
 from maskstream.train.errors import TrainError
 from maskstream.train.loop.checkpoint import save_checkpoint
 from maskstream.train.runs.run_card import RunCard
-from tests.engines.tiny import CLASS_NAMES, tiny_config, tiny_detector, tiny_engine_file
-from tests.train.shapes import write_shapes
+from tests.helpers.engines.tiny import CLASS_NAMES, tiny_config, tiny_detector, tiny_engine_file
+from tests.helpers.shapes import write_shapes
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from maskstream.train.errors import TrainError
 from maskstream.train.options import TrainOptions
 from maskstream.train.runs.checkpoint_engine import open_checkpoint
 from maskstream.train.runs.run_card import read_run_card
-from tests.train.shapes import write_shapes
+from tests.helpers.shapes import write_shapes
 
 app = typer.Typer()
 app.command()(export)

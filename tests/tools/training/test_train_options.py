@@ -14,7 +14,7 @@ from maskstream.train.augment_options import AugmentOptions
 from maskstream.train.loop.checkpoint import load_checkpoint
 from maskstream.train.loop.recipes import FAMILIES, get_recipe
 from maskstream.train.options import FAMILY_OPTIONS, TrainOptions
-from tests.train.shapes import write_shapes
+from tests.helpers.shapes import write_shapes
 
 FOR_CODE_ALONE = {"augment", "save_every_s"}
 BEYOND_THE_TRAINER = {

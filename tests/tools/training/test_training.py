@@ -16,7 +16,7 @@ from maskstream.train.loop.checkpoint import load_checkpoint
 from maskstream.train.options import TrainOptions
 from maskstream.train.runs.run_card import RUN_CARD_NAME, read_run_card
 from maskstream.train.yolact.recipe import YolactRecipe
-from tests.train.shapes import write_shapes
+from tests.helpers.shapes import write_shapes
 
 choose_network = YolactRecipe.choose_config
 

@@ -7,7 +7,7 @@ import pytest
 from maskstream.tools.cli import run_command_line
 from maskstream.tools.training.tune_command import TuneSettings
 from maskstream.train.tuning import SPACE
-from tests.train.shapes import write_shapes
+from tests.helpers.shapes import write_shapes
 
 SMALL = ("--iterations", 2, "--validate-every", 1, "--batch", 2, "--workers", 0)
 SIZES = {"yolact": 64, "yolov3": 32, "fcn": 112, "mask-rcnn": 64}

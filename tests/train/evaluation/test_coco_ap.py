@@ -23,7 +23,7 @@ from maskstream.train.evaluation.coco_ap import (
     score,
 )
 from maskstream.train.samples.coco import read_coco
-from tests.train.shapes import write_shapes
+from tests.helpers.shapes import write_shapes
 
 
 class TellingEngine(Engine):

@@ -8,7 +8,7 @@ import pytest
 
 from maskstream.train.errors import AnnotationError
 from maskstream.train.formats import FORMATS, ReadOptions
-from tests.train.formats.made import make_set
+from tests.helpers.made import make_set
 
 JUNK = [None, [], {}, "x", -1, 1e400, True, "", [1, 2], {"a": 1}, 10**9, [[1, 2], [3]]]
 CHANGES = 80

@@ -6,7 +6,7 @@ from PIL import Image
 
 from maskstream.train.errors import AnnotationError
 from maskstream.train.formats.brush_code import encode_brush
-from tests.train.formats.made import read, write
+from tests.helpers.made import read, write
 
 SQUARE = np.zeros((10, 20), np.uint8)
 SQUARE[1:4, 2:6] = 1

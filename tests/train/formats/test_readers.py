@@ -12,7 +12,7 @@ from maskstream.train.errors import AnnotationError
 from maskstream.train.formats import FORMATS
 from maskstream.train.formats.brush_code import decode_brush, encode_brush
 from maskstream.train.formats.labelled import LabelledObject, LabelledPicture, LabelledSet
-from tests.train.formats.made import read, write
+from tests.helpers.made import read, write
 
 SIDE = (20, 10)
 """Width and height of each picture."""

@@ -10,7 +10,7 @@ from maskstream.train.errors import AnnotationError
 from maskstream.train.formats import FORMATS, ReadOptions
 from maskstream.train.formats.labelled import CROWDS
 from maskstream.train.samples.coco import read_coco
-from tests.train.formats.made import assert_same, holed_mask, make_set
+from tests.helpers.made import assert_same, holed_mask, make_set
 
 BARE = ReadOptions()
 NO_OBJECTS = "pictures without objects, which the format does not list"

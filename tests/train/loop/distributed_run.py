@@ -13,8 +13,8 @@ from maskstream.train.loop.recipes import FAMILIES, get_recipe
 from maskstream.train.loop.trainer import Trainer
 from maskstream.train.options import TrainOptions
 from maskstream.train.samples.coco import read_coco
-from tests.engines import tiny
-from tests.engines.networks.mask_rcnn import tiny as tiny_mask_rcnn
+from tests.helpers.engines import tiny
+from tests.helpers.engines import tiny_mask_rcnn as tiny_mask_rcnn
 
 
 def run(family: str, annotations: Path, folder: Path, options: TrainOptions, group: Group) -> None:

@@ -14,8 +14,8 @@ from maskstream.train.errors import TrainError
 from maskstream.train.loop.checkpoint import CHECKPOINT_NAME, load_checkpoint
 from maskstream.train.loop.group import Group, join_group
 from maskstream.train.loop.recipes import FAMILIES
+from tests.helpers.shapes import write_shapes
 from tests.train.loop import distributed_run
-from tests.train.shapes import write_shapes
 
 
 def _losses(folder):

@@ -15,7 +15,7 @@ from maskstream.engines.networks.yolov3.detect import YoloDetector
 from maskstream.train.errors import TrainError
 from maskstream.train.loop.from_engine import engine_state, is_engine, settle_norms
 from maskstream.train.loop.initial import given_tensors, load_weights
-from tests.engines.tiny import tiny_config, tiny_engine_file
+from tests.helpers.engines.tiny import tiny_config, tiny_engine_file
 
 
 def noise(seed: int, count: int = 8, side: int = 64) -> torch.Tensor:

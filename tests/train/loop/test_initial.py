@@ -10,7 +10,7 @@ from maskstream.engines.networks.yolact.network import Yolact
 from maskstream.train.errors import TrainError
 from maskstream.train.loop.checkpoint import save_checkpoint
 from maskstream.train.loop.initial import load_weights
-from tests.engines.tiny import tiny_config
+from tests.helpers.engines.tiny import tiny_config
 
 
 @pytest.fixture(scope="module")

@@ -18,8 +18,8 @@ from maskstream.train.loop.learning_rate import (
 from maskstream.train.options import TrainOptions
 from maskstream.train.samples.coco import read_coco
 from maskstream.train.yolact.recipe import YolactRecipe
-from tests.engines.tiny import tiny_config
-from tests.train.shapes import write_shapes
+from tests.helpers.engines.tiny import tiny_config
+from tests.helpers.shapes import write_shapes
 
 OPTIONS = TrainOptions(
     iterations=1, batch=2, optimizer="adamw", clip_norm=10.0, augment=NO_AUGMENTATION

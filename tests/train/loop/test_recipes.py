@@ -17,7 +17,7 @@ from maskstream.train.loop.trainer import Trainer
 from maskstream.train.options import TrainOptions
 from maskstream.train.samples.coco import read_coco
 from maskstream.train.yolo.recipe import YoloRecipe, drawn_size
-from tests.train.shapes import write_shapes
+from tests.helpers.shapes import write_shapes
 
 PLAIN = TrainOptions(
     iterations=3, batch=2, workers=0, validate_every=0, optimizer="adamw", learning_rate=1e-3

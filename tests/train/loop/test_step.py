@@ -18,8 +18,8 @@ from maskstream.train.options import TrainOptions
 from maskstream.train.samples.coco import read_coco
 from maskstream.train.yolact.dataset import TrainingSet, collate
 from maskstream.train.yolact.recipe import YolactRecipe
-from tests.engines.tiny import tiny_config
-from tests.train.shapes import write_shapes
+from tests.helpers.engines.tiny import tiny_config
+from tests.helpers.shapes import write_shapes
 
 PLAIN = TrainOptions(iterations=9, batch=4, optimizer="adamw", learning_rate=1e-2)
 

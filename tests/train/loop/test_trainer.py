@@ -18,8 +18,8 @@ from maskstream.train.options import TrainOptions
 from maskstream.train.samples.coco import read_coco
 from maskstream.train.samples.dataset import ShuffledBatches
 from maskstream.train.yolact.recipe import YolactRecipe
-from tests.engines.tiny import tiny_config
-from tests.train.shapes import write_shapes
+from tests.helpers.engines.tiny import tiny_config
+from tests.helpers.shapes import write_shapes
 
 
 def _trainer(folder, dataset, options, config=None, validation=None):

@@ -10,8 +10,8 @@ from maskstream.train.augment_options import NO_AUGMENTATION, AugmentOptions
 from maskstream.train.mask_rcnn.augment import RandomBlur, change, make_changes
 from maskstream.train.mask_rcnn.data import MaskRcnnSet, collate
 from maskstream.train.samples.coco import read_coco
-from tests.engines.networks.mask_rcnn.tiny import tiny_config
-from tests.train.shapes import write_shapes
+from tests.helpers.engines.tiny_mask_rcnn import tiny_config
+from tests.helpers.shapes import write_shapes
 
 
 def picture():

@@ -18,7 +18,7 @@ from maskstream.train.mask_rcnn.losses import (
     true_masks,
 )
 from maskstream.train.mask_rcnn.regions import choose_regions
-from tests.engines.networks.mask_rcnn.tiny import SIDE, blocks, tiny_config
+from tests.helpers.engines.tiny_mask_rcnn import SIDE, blocks, tiny_config
 
 
 def truths(*, has_mask=True):

@@ -20,8 +20,8 @@ from maskstream.train.mask_rcnn.recipe import MaskRcnnRecipe
 from maskstream.train.mask_rcnn.validate import true_box_mask_iou
 from maskstream.train.options import TrainOptions
 from maskstream.train.samples.coco import read_coco
-from tests.engines.networks.mask_rcnn.tiny import tiny_config
-from tests.train.shapes import write_shapes
+from tests.helpers.engines.tiny_mask_rcnn import tiny_config
+from tests.helpers.shapes import write_shapes
 
 OPTIONS = TrainOptions(
     iterations=100,

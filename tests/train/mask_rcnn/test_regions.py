@@ -6,7 +6,7 @@ import torch
 from maskstream.engines.networks.mask_rcnn.network import MaskRcnn
 from maskstream.train.mask_rcnn.data import Truths
 from maskstream.train.mask_rcnn.regions import NEITHER, choose_regions, label_boxes
-from tests.engines.networks.mask_rcnn.tiny import SIDE, tiny_config
+from tests.helpers.engines.tiny_mask_rcnn import SIDE, tiny_config
 
 OBJECT = [0.0, 0.0, 40.0, 40.0]
 IGNORED = [60.0, 60.0, 90.0, 90.0]

@@ -9,7 +9,7 @@ from maskstream.train.augment_options import NO_AUGMENTATION, AugmentOptions
 from maskstream.train.samples.augment import Partners, make_sample
 from maskstream.train.samples.coco import read_coco
 from maskstream.train.samples.scene import tight_box
-from tests.train.shapes import write_shapes
+from tests.helpers.shapes import write_shapes
 
 FILL = (114.0, 114.0, 114.0)
 

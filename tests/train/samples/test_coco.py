@@ -8,7 +8,7 @@ import pytest
 
 from maskstream.train.errors import AnnotationError
 from maskstream.train.samples.coco import read_coco
-from tests.train.shapes import write_shapes
+from tests.helpers.shapes import write_shapes
 
 SQUARE = np.zeros((6, 8), np.uint8)
 SQUARE[1:4, 2:6] = 1

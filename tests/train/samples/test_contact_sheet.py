@@ -10,7 +10,7 @@ from maskstream.train.errors import AnnotationError
 from maskstream.train.formats import FORMATS
 from maskstream.train.samples.coco import Annotation, CocoSet, LabelledImage, read_coco
 from maskstream.train.samples.contact_sheet import CELL_PX, _cell, class_colors, draw_sheet
-from tests.train.formats.made import make_set
+from tests.helpers.made import make_set
 
 
 def read(tmp_path):

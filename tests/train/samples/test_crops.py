@@ -12,7 +12,7 @@ from maskstream.train.errors import TrainError
 from maskstream.train.fcn.recipe import crop_loss, crop_metrics, object_ious
 from maskstream.train.samples.coco import read_coco
 from maskstream.train.samples.crops import CropSet, crops_of, cut, true_crops
-from tests.train.shapes import write_shapes
+from tests.helpers.shapes import write_shapes
 
 
 @dataclass

@@ -7,7 +7,7 @@ from maskstream.engines.networks.nms import fast_nms, greedy_nms
 from maskstream.engines.networks.yolact.detect import detect
 from maskstream.engines.networks.yolact.network import RawOutputs
 from maskstream.train.yolact.nms import NmsDetector, detect_cross_class, detect_traditional
-from tests.engines.tiny import tiny_detector
+from tests.helpers.engines.tiny import tiny_detector
 
 # Boxes 0.4 wide and high; each is 0.1 to the right of the one before, so the IoU of neighbours is
 # 0.3 / 0.5 = 0.6 and that of the next but one 0.2 / 0.6 = 0.33.

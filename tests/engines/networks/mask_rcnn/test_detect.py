@@ -10,7 +10,7 @@ from maskstream.engines.networks.mask_rcnn.detect import (
     decode,
     mask_probabilities,
 )
-from tests.engines.networks.mask_rcnn.tiny import SIDE, blocks, lively_model, tiny_config
+from tests.helpers.engines.tiny_mask_rcnn import SIDE, blocks, lively_model, tiny_config
 
 SCORE_MIN = 0.05
 """torchvision's."""

@@ -15,7 +15,7 @@ from maskstream.engines.networks.mask_rcnn.detect import MaskRcnnDetector
 from maskstream.engines.networks.mask_rcnn.export import export_onnx
 from maskstream.engines.networks.mask_rcnn.network import MaskRcnn
 from maskstream.engines.runtimes.torch_backend import TorchBackend
-from tests.engines.networks.mask_rcnn.tiny import (
+from tests.helpers.engines.tiny_mask_rcnn import (
     CLASS_NAMES,
     SIDE,
     blocks,

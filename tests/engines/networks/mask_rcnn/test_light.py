@@ -23,7 +23,7 @@ from maskstream.engines.runtimes.tensorrt.flavors import get_flavor
 from maskstream.engines.runtimes.torch_backend import TorchBackend
 from maskstream.tools.engine_files.agreement import InstanceAgreement
 from tests.engines.networks.mask_rcnn.test_export import check_same, detected, squares
-from tests.engines.networks.mask_rcnn.tiny import (
+from tests.helpers.engines.tiny_mask_rcnn import (
     CLASS_NAMES,
     SIDE,
     tiny_config,

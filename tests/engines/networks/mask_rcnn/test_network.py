@@ -7,7 +7,7 @@ from torchvision.models.detection import maskrcnn_resnet50_fpn, maskrcnn_resnet5
 from maskstream.engines.errors import EngineError
 from maskstream.engines.networks.mask_rcnn.config import CONFIGS, get_config
 from maskstream.engines.networks.mask_rcnn.network import MaskRcnn, replace_predictors
-from tests.engines.networks.mask_rcnn.tiny import tiny_config
+from tests.helpers.engines.tiny_mask_rcnn import tiny_config
 
 NEW = (
     "roi_heads.box_predictor.cls_score",

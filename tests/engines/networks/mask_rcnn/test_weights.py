@@ -20,7 +20,7 @@ from maskstream.engines.networks.mask_rcnn.weights import (
     load_coco,
     released,
 )
-from tests.engines.networks.mask_rcnn.tiny import blocks, tiny_config
+from tests.helpers.engines.tiny_mask_rcnn import blocks, tiny_config
 
 PREDICTORS = [
     f"roi_heads.{name}.{kind}"

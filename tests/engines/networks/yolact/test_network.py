@@ -7,7 +7,7 @@ from maskstream.engines.networks.yolact.config import CONFIGS, get_config
 from maskstream.engines.networks.yolact.deform import DeformableConv
 from maskstream.engines.networks.yolact.network import Yolact
 from maskstream.engines.networks.yolact.priors import make_priors
-from tests.engines.tiny import tiny_config
+from tests.helpers.engines.tiny import tiny_config
 
 PARAMETER_COUNTS = {
     "yolact-resnet50": 31_164_943,

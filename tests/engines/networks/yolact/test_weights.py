@@ -15,7 +15,7 @@ from maskstream.engines.networks.yolact.weights import (
     load_network,
     read_state,
 )
-from tests.engines.released import (
+from tests.helpers.engines.released import (
     OTHERS,
     RELEASED,
     legacy_keys,

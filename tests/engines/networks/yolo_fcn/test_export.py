@@ -23,7 +23,7 @@ from maskstream.engines.networks.yolov3.detect import YoloDetections, YoloDetect
 from maskstream.engines.runtimes.tensorrt.builder import BuildSettings, build_plan
 from maskstream.engines.runtimes.tensorrt.flavors import get_flavor
 from tests.engines.networks.fcn.test_network import NARROW
-from tests.engines.networks.yolo_fcn.hand_made import (
+from tests.helpers.engines.hand_made import (
     CLASS_NAMES,
     CROP_PX,
     SIDE_PX,

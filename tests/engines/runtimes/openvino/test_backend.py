@@ -10,7 +10,7 @@ from onnx import TensorProto, helper
 from maskstream.engines.errors import BackendError, UnavailableError
 from maskstream.engines.interface.backend import BackendOptions
 from maskstream.engines.runtimes.openvino.backend import Arrangement, OpenVinoBackend
-from tests.engines.tiny import tiny_engine_file
+from tests.helpers.engines.tiny import tiny_engine_file
 
 OPTIONS = BackendOptions(input_size=64, threads=2, batch=4)
 

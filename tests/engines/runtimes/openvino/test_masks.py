@@ -15,7 +15,7 @@ from maskstream.engines.interface.fit import fitted
 from maskstream.engines.runtimes.openvino.backend import OpenVinoBackend
 from maskstream.engines.runtimes.openvino.graph import move_less
 from maskstream.engines.runtimes.openvino.masks import mask_if_wanted, told
-from tests.engines.subjects import SUBJECTS
+from tests.helpers.engines.subjects import SUBJECTS
 
 SIDE = 2
 

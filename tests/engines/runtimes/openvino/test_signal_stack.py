@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from tests.engines.tiny import tiny_engine_file
+from tests.helpers.engines.tiny import tiny_engine_file
 
 CODE = """
 import os, signal, sys

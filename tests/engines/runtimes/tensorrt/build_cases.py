@@ -14,10 +14,10 @@ from maskstream.engines.networks.yolact.network import Yolact
 from maskstream.engines.networks.yolo_fcn.config import DETECTORS, FCNS, make_detector, make_fcn
 from maskstream.engines.networks.yolo_fcn.export import export_pair, pair_manifest
 from maskstream.engines.networks.yolov3.detect import YoloDetector
-from tests.engines import tiny
 from tests.engines.networks.fcn.test_network import NARROW
-from tests.engines.subjects import SUBJECTS
-from tests.kept import kept_file
+from tests.helpers.engines import tiny
+from tests.helpers.engines.subjects import SUBJECTS
+from tests.helpers.kept import kept_file
 
 
 def yolact_file(config: YolactConfig) -> Path:

@@ -16,8 +16,8 @@ from maskstream.engines.runtimes.tensorrt.backend import TensorRtBackend
 from maskstream.stream.memory.frame import planes_of
 from maskstream.stream.pixels.crops import PlanesPicture
 from maskstream.stream.pixels.scaling import rgb_matrix
-from tests.engines.networks.yolo_fcn.hand_made import hand_made_file
 from tests.engines.runtimes.tensorrt.fake_device import FakeDevice, FakeNetwork
+from tests.helpers.engines.hand_made import hand_made_file
 
 SIDE = 8
 

@@ -9,7 +9,7 @@ from maskstream.stream.memory.histogram import BOUNDS_S
 from maskstream.stream.telemetry.snapshot import Durations, FrameTally, SourceFigures
 from maskstream.stream.telemetry.status import build_status, encode_status
 from maskstream.stream.viewers.page.figures import HISTORY_COUNT, Figures
-from tests.stream.snapshots import make_snapshot
+from tests.helpers.snapshots import make_snapshot
 
 
 def payload(sent_s, wall_s=10.0, stages=None, **changes):

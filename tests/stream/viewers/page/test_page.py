@@ -20,9 +20,9 @@ from maskstream.stream.pixels.stamp import read_stamp
 from maskstream.stream.telemetry.http_server import CONNECTIONS_MAX
 from maskstream.stream.viewers.page.page import open_page, run
 from maskstream.stream.viewers.page.streams import STREAMS_MAX
+from tests.helpers.views_feed import viewing
+from tests.helpers.web_lab import ANY, NAMES, SIZES, TOKEN, page_lab
 from tests.stream.telemetry.test_http_status import garbage
-from tests.stream.views_feed import viewing
-from tests.stream.web_lab import ANY, NAMES, SIZES, TOKEN, page_lab
 
 
 @pytest.fixture(scope="module")

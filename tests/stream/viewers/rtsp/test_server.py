@@ -23,10 +23,10 @@ from maskstream.stream.viewers.rtsp.server import (
     open_listener,
     parse_rtsp_server,
 )
+from tests.helpers.receiver import AT_ONCE, Receiver
+from tests.helpers.views_feed import Viewer, viewing
+from tests.helpers.writers import small_settings
 from tests.stream.conftest import descriptors
-from tests.stream.views_feed import Viewer, viewing
-from tests.stream.writers import small_settings
-from tests.system.receiver import AT_ONCE, Receiver
 
 SIZE = (320, 240)
 FPS = 25.0

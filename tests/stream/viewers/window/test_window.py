@@ -14,8 +14,8 @@ from maskstream.stream.viewers.window import window
 from maskstream.stream.viewers.window.display import screen_size
 from maskstream.stream.viewers.window.tiles import BACKGROUND
 from maskstream.stream.viewers.window.window import WindowSettings, check_display
-from tests.stream.views_feed import viewing
-from tests.x_screen import HEIGHT, WIDTH, x_screen
+from tests.helpers.views_feed import viewing
+from tests.helpers.x_screen import HEIGHT, WIDTH, x_screen
 
 pytestmark = pytest.mark.system  # real windows
 

@@ -24,8 +24,8 @@ from maskstream.tools.bench.live.slowed_engine import open_slowed, slowed
 from maskstream.tools.bench.live.sources import IsolationFigures, measure_sources
 from maskstream.tools.bench.parts import NEED_CLIPS, PARTS, USUAL
 from maskstream.tools.measuring.command import _parse_parts, _Parts
-from tests.engines.tiny import tiny_engine_file
-from tests.stream.line import options
+from tests.helpers.engines.tiny import tiny_engine_file
+from tests.helpers.line import options
 
 ENDLESS = "fake:live=1&frames=1000000&period_ms=10"
 

@@ -16,7 +16,7 @@ from maskstream.engines.networks.yolov3.cfg import parse_cfg
 from maskstream.engines.networks.yolov3.darknet import make_yolo
 from maskstream.engines.networks.yolov3.detect import YoloDetector
 from tests.engines.networks.fcn.test_network import NARROW
-from tests.kept import kept_file
+from tests.helpers.kept import kept_file
 
 SIDE_PX = 64
 CELL_PX = 8

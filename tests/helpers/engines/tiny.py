@@ -12,7 +12,7 @@ from maskstream.engines.networks.yolact.detect import YolactDetector
 from maskstream.engines.networks.yolact.export import export_onnx
 from maskstream.engines.networks.yolact.light import LightHead
 from maskstream.engines.networks.yolact.network import Yolact
-from tests.kept import kept_file
+from tests.helpers.kept import kept_file
 
 CLASS_NAMES = ("circle", "square", "star")
 

@@ -7,7 +7,7 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from tests.kept import kept_file
+from tests.helpers.kept import kept_file
 
 SIDE = 64
 CLASS_NAMES = ("cat", "dog", "traffic light")

@@ -1,4 +1,4 @@
-"""Runs one line with fakes, in a process of its own: ``python -m tests.stream.line '{...}'``.
+"""Runs one line with fakes, in a process of its own: ``python -m tests.helpers.line '{...}'``.
 
 Prints one JSON object a line: the stages' process ids once frames flow, and the result.
 """
@@ -16,9 +16,9 @@ from maskstream.stream.supervision.supervisor import run_pipeline
 from maskstream.stream.telemetry.snapshot import Event, RunResult, Snapshot
 
 FAKES = {
-    "engine": "tests.stream.fakes:engine",
-    "source": "tests.stream.fakes:source",
-    "writer": "tests.stream.fakes:writer",
+    "engine": "tests.helpers.fakes:engine",
+    "source": "tests.helpers.fakes:source",
+    "writer": "tests.helpers.fakes:writer",
 }
 
 
@@ -58,7 +58,7 @@ def options(
     """
     replaced = {part: name for part, name in FAKES.items() if part not in real}
     if engine.startswith("reader"):
-        replaced["engine"] = "tests.stream.fakes:reading_engine"
+        replaced["engine"] = "tests.helpers.fakes:reading_engine"
     return RunOptions(
         sources=sources,
         engine=engine,

@@ -1,6 +1,6 @@
 """Runs one line in a process of its own and tells what happens, as it happens.
 
-``python -m tests.system.live_run '{"sources": ["/dev/video42"], "max_frames": 100}'`` prints one
+``python -m tests.helpers.live_run '{"sources": ["/dev/video42"], "max_frames": 100}'`` prints one
 JSON object a line: ``at_s`` (monotonic) with an ``event`` or with figures, and the result.
 """
 
@@ -13,7 +13,7 @@ import time
 from maskstream.stream.options import LiveOptions
 from maskstream.stream.supervision.supervisor import run_pipeline
 from maskstream.stream.telemetry.snapshot import Event, Snapshot
-from tests.stream.line import options, say
+from tests.helpers.line import options, say
 
 
 def on_event(event: Event) -> None:

@@ -21,7 +21,7 @@ def record_and_kill(path: Path, *arguments: object, frames: int) -> int:
 def start_recorder(path: Path, *arguments: object) -> subprocess.Popen[str]:
     """A process that records for ever."""
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.stream.recorder", str(path), *map(str, arguments)],
+        [sys.executable, "-m", "tests.helpers.recorder", str(path), *map(str, arguments)],
         cwd=REPOSITORY_DIR,
         stdout=subprocess.PIPE,
         text=True,

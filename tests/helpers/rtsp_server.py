@@ -1,4 +1,4 @@
-"""An RTSP server to be tested against: ``python -m tests.system.rtsp_server --port 0 ...``.
+"""An RTSP server to be tested against: ``python -m tests.helpers.rtsp_server --port 0 ...``.
 
 A process of its own, so that it can be stopped, killed and come back as a camera does. It serves a
 moving test picture as H.264 over TCP, interleaved, and prints its port once it listens.

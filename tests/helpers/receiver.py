@@ -1,4 +1,4 @@
-"""Receives a stream and says what it sees: ``python -m tests.system.receiver URL [KEY=VALUE ...]``.
+"""Receives a stream and says what it sees: ``python -m tests.helpers.receiver URL [KEY=VALUE]``.
 
 A process of its own, so that it can be stopped and killed as a player or a media server can. Prints
 one JSON object a line: what is in each frame's stamp, when it was seen, and at last ``ended``.
@@ -30,7 +30,7 @@ class Receiver:
     """The process, and what it has seen. ``with Receiver(url) as receiver: ...``"""
 
     def __init__(self, url: str, *options: str) -> None:
-        command = [sys.executable, "-m", "tests.system.receiver", url, *options]
+        command = [sys.executable, "-m", "tests.helpers.receiver", url, *options]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         self._said: list[dict[str, Any]] = []
         self._thread = threading.Thread(target=self._listen)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 KEPT_DIR = Path(tempfile.gettempdir()) / f"maskstream-tests-{os.getuid()}"
 """For all workers and runs of this user's tests."""
-_REPOSITORY_DIR = Path(__file__).resolve().parent.parent
+_REPOSITORY_DIR = Path(__file__).resolve().parents[2]
 
 
 def kept_file(name: str, write: Callable[[Path], object]) -> Path:
@@ -36,7 +36,7 @@ def kept_file(name: str, write: Callable[[Path], object]) -> Path:
 @functools.cache
 def _code_digest() -> str:
     digest = hashlib.sha256(version("torch").encode())
-    for folder in ("engines", "tests/engines"):
+    for folder in ("engines", "tests/helpers/engines"):
         for path in sorted((_REPOSITORY_DIR / folder).rglob("*.py")):
             digest.update(path.read_bytes())
     return digest.hexdigest()[:16]

@@ -27,8 +27,8 @@ from maskstream.stream.telemetry.snapshot import (
 )
 from maskstream.stream.telemetry.status import build_status
 from maskstream.stream.viewers.page.page import PageHost, open_page, run
-from tests.stream.snapshots import make_snapshot
-from tests.stream.views_feed import Viewer, viewing
+from tests.helpers.snapshots import make_snapshot
+from tests.helpers.views_feed import Viewer, viewing
 
 ANY = HttpAddress("127.0.0.1", 0)
 TOKEN = "0123456789abcdef-secret"

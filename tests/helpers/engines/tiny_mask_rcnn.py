@@ -11,7 +11,7 @@ from maskstream.engines.networks.mask_rcnn.config import MaskRcnnConfig, get_con
 from maskstream.engines.networks.mask_rcnn.detect import MaskRcnnDetector
 from maskstream.engines.networks.mask_rcnn.export import export_onnx
 from maskstream.engines.networks.mask_rcnn.network import MaskRcnn
-from tests.kept import kept_file
+from tests.helpers.kept import kept_file
 
 SIDE = 96
 CLASS_NAMES = ("circle", "square", "star")

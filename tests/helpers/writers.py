@@ -11,7 +11,7 @@ import av
 import numpy as np
 
 from maskstream.stream.codecs.encoding import EncoderSettings
-from tests.stream.clips import gradient, planes_from
+from tests.helpers.clips import gradient, planes_from
 
 
 def small_settings(**changes: Any) -> EncoderSettings:

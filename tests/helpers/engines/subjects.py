@@ -8,10 +8,9 @@ from torch import nn
 
 from maskstream.engines.files.onnx_parts import split_graphs
 from maskstream.engines.interface.backend import InputLayout
-from tests.engines import foreign, tiny
-from tests.engines.networks.mask_rcnn import tiny as mask_rcnn
-from tests.engines.networks.yolo_fcn import hand_made
-from tests.kept import kept_file
+from tests.helpers.engines import foreign, hand_made, tiny
+from tests.helpers.engines import tiny_mask_rcnn as mask_rcnn
+from tests.helpers.kept import kept_file
 
 
 @dataclass(frozen=True)

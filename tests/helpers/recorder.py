@@ -1,4 +1,4 @@
-"""Records frames for ever, to be killed in the middle: ``python -m tests.stream.recorder FILE``.
+"""Records frames for ever, to be killed in the middle: ``python -m tests.helpers.recorder FILE``.
 
 With a second argument it records in chunks of so many seconds; ``FILE.m3u8`` is a live folder.
 """
@@ -10,8 +10,8 @@ from maskstream.stream.options import SegmentOptions
 from maskstream.stream.recording.hls import HlsWriter
 from maskstream.stream.recording.segments import SegmentedWriter
 from maskstream.stream.recording.writer import VideoWriter
-from tests.stream.clips import gradient, planes_from
-from tests.stream.writers import small_settings
+from tests.helpers.clips import gradient, planes_from
+from tests.helpers.writers import small_settings
 
 SETTINGS = small_settings()
 

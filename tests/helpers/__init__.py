@@ -1,0 +1,1 @@
+"""What tests of several rooms share: made clips, fakes, servers, screens, small engines."""

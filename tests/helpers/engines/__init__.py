@@ -1,0 +1,1 @@
+"""Small engines of every family, made once for all tests."""
