@@ -77,10 +77,10 @@ MAY_IMPORT: dict[str, str] = {
     "stream.viewers.window": "stream.memory stream.pixels stream.stages",
     "stream.supervision": (
         "engines.errors engines.limits engines.files engines stream.addresses stream.errors "
-        "stream.network stream.delivery stream.processes stream.memory stream.tracking "
-        "stream.options stream.pixels stream.sources stream.codecs stream.recording "
-        "stream.telemetry stream.stages stream.viewers.page stream.viewers.push "
-        "stream.viewers.rtsp stream.viewers.window"
+        "stream.network stream.arguments stream.delivery stream.processes stream.memory "
+        "stream.tracking stream.options stream.pixels stream.sources stream.codecs "
+        "stream.recording stream.telemetry stream.stages stream.viewers.page "
+        "stream.viewers.push stream.viewers.rtsp stream.viewers.window"
     ),
     "train.errors": "",
     "train.schedule": "",
@@ -176,6 +176,11 @@ MAY_IMPORT: dict[str, str] = {
         "stream.memory stream.options stream.pixels stream.sources stream.codecs "
         "stream.recording stream.telemetry stream.stages stream.viewers.rtsp "
         "stream.supervision tools.measuring"
+    ),
+    "tools.library": (
+        "engines.limits engines.interface engines.decoding engines.engine stream.arguments "
+        "stream.processes stream.memory stream.pixels stream.telemetry stream.supervision "
+        "tools.arguments tools.run"
     ),
     "tools.bench": (
         "engines.limits engines.interface engines.decoding engines.runtimes engines.engine "

@@ -71,6 +71,12 @@ class Still:
         scaled = cv2.merge([_scaled(plane, Size(width, height)) for plane in self.planes])
         cv2.transform(scaled, _bgr_matrix(self.color_range, self.color_matrix), out)
 
+    def bgr(self) -> NDArray[np.uint8]:
+        """Return the frame in its own size, (height, width, 3) in OpenCV's order of colours."""
+        picture = np.empty((self.size.height, self.size.width, 3), np.uint8)
+        self.write_bgr(picture)
+        return picture
+
     def save(self, folder: Path, name: str) -> Path:
         """Save the frame in its own size as a PNG file; returns its path, which is a new one.
 
@@ -81,9 +87,7 @@ class Still:
         Raises:
             OutputError: It cannot be written.
         """
-        picture = np.empty((self.size.height, self.size.width, 3), np.uint8)
-        self.write_bgr(picture)
-        _, encoded = cv2.imencode(".png", picture, _LITTLE_COMPRESSION)
+        _, encoded = cv2.imencode(".png", self.bgr(), _LITTLE_COMPRESSION)
         stem = f"{_plain(name)}-{self.sequence:06d}"
         for number in count(1):
             path = folder / f"{stem}{'' if number == 1 else f'-{number}'}.png"

@@ -19,7 +19,8 @@ from maskstream.stream.recording.results import frame_record
 from maskstream.stream.recording.results_file import ResultsFile
 from maskstream.stream.recording.salvage import continue_recording
 from maskstream.stream.recording.writer import VideoWriter
-from maskstream.stream.stages.stage import Stage
+from maskstream.stream.stages.stage import IDLE_S, Stage
+from maskstream.stream.stages.views import ViewSender
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +85,7 @@ def run(stage: Stage, settings: SinkSettings) -> None:
         for slot in stage.slots():
             # Whoever looks on is to see it at once; encoding takes its time.
             for viewer in stage.setup.shown:
-                viewer.show(slot)
+                _show(stage, viewer, slot)
             for writer in writers:
                 writer.write_slot(slot)
             _deliver(stage, slot)
@@ -99,6 +100,16 @@ def run(stage: Stage, settings: SinkSettings) -> None:
         aborting.pop_all()
     if not end.is_error:
         stage.add_facts(captured=end.sequence)
+
+
+def _show(stage: Stage, viewer: ViewSender, slot: Slot) -> None:
+    """Show a frame; who is to get every one is waited for, and that is neither work nor a stall."""
+    if viewer.is_lossless and not viewer.wait_ready(0):
+        stage.page.rest(time.monotonic_ns())
+        while not viewer.wait_ready(IDLE_S):
+            stage.page.beat()
+        stage.page.begin(slot.header.sequence, time.monotonic_ns())
+    viewer.show(slot)
 
 
 def _deliver(stage: Stage, slot: Slot) -> None:

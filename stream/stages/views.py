@@ -8,6 +8,7 @@ holder of credits.
 
 from __future__ import annotations
 
+import select
 from contextlib import suppress
 from typing import Self
 
@@ -23,8 +24,18 @@ SLOT_COUNT = 3
 class ViewSender:
     """The sink's end of a view. Picklable only while a process is being spawned."""
 
-    def __init__(self, pool: BufferPool, frames: Sender, returned: Receiver) -> None:
-        """Show frames in ``pool``, whose slots are the viewer's until it gives them."""
+    def __init__(
+        self, pool: BufferPool, frames: Sender, returned: Receiver, *, is_lossless: bool = False
+    ) -> None:
+        """Show frames in ``pool``, whose slots are the viewer's until it gives them.
+
+        Args:
+            pool: Of the viewer.
+            frames: Where frames are sent.
+            returned: Where slots come back.
+            is_lossless: Whether the viewer is waited for, so that it gets every frame.
+        """
+        self.is_lossless = is_lossless
         self._pool = pool
         self._frames = frames
         self._returned = returned
@@ -51,6 +62,13 @@ class ViewSender:
         theirs.copy_from(slot)
         return self._send(Message(Kind.FRAME, theirs.index, slot.header.sequence))
 
+    def wait_ready(self, timeout_s: float) -> bool:
+        """Return whether the viewer is ready for a frame, or gone; waits for that a while."""
+        if self._is_gone or self._take_back():
+            return True
+        select.select([self._returned], [], [], timeout_s)
+        return self._take_back() or self._is_gone
+
     def end(self) -> None:
         """Say that no frame will come any more."""
         if not self._is_gone:
@@ -62,9 +80,13 @@ class ViewSender:
         self._returned.close()
 
     def _take_back(self) -> bool:
-        with suppress(ChannelTimeout, PeerGone):
+        try:
             while True:
                 self._free.append(self._returned.receive(0).slot)
+        except ChannelTimeout:
+            pass
+        except PeerGone:
+            self._is_gone = self.is_lossless  # others may be started anew, and join again
         return bool(self._free)
 
     def _send(self, message: Message) -> bool:
@@ -130,6 +152,19 @@ class ViewReceiver:
         self._held = newest
         return self._pool.slot(newest)
 
+    def oldest(self) -> Slot | None:
+        """Return the next frame in order, None where none has come; never waits.
+
+        The slot is the caller's until the next call that returns one, and then given back.
+        """
+        message = self._receive()
+        if message is None:
+            return None
+        if self._held is not None:
+            self._give_back(self._held)
+        self._held = message.slot
+        return self._pool.slot(message.slot)
+
     def close(self) -> None:
         """Close this process's ends."""
         self._frames.close()
@@ -157,11 +192,11 @@ class ViewReceiver:
 class View:
     """Both ends of one source's way to one viewer, before the processes take theirs."""
 
-    def __init__(self, source_id: int, pool: BufferPool) -> None:
+    def __init__(self, source_id: int, pool: BufferPool, *, is_lossless: bool = False) -> None:
         """Open the channels."""
         frames, theirs = open_channel()
         given, returned = open_channel()
-        self.sender = ViewSender(pool, frames, returned)
+        self.sender = ViewSender(pool, frames, returned, is_lossless=is_lossless)
         self.receiver = ViewReceiver(source_id, pool, theirs, given)
 
     def __enter__(self) -> Self:

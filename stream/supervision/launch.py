@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,8 @@ from maskstream.stream.memory.frame import Holder
 from maskstream.stream.memory.pool import BufferPool, check_memory
 from maskstream.stream.processes.control import ControlEnd
 from maskstream.stream.stages.stage import StageSetup
-from maskstream.stream.stages.views import SLOT_COUNT, View
+from maskstream.stream.stages.views import SLOT_COUNT, View, ViewSender
+from maskstream.stream.supervision.caller import CallerView
 from maskstream.stream.supervision.plan import Plan
 from maskstream.stream.supervision.repair import Repairs
 from maskstream.stream.supervision.station import Station
@@ -33,13 +34,19 @@ class Launch:
         hosts: list[Host],
         resources: ExitStack,
         on_event: Callable[[Event], None],
+        caller: CallerView | None = None,
     ) -> None:
-        """Allocate the memory and start a process for every stage.
+        """Allocate the memory and start a process for every stage; ``caller`` gets frames too.
 
         Raises:
             ConfigError: There is not enough memory.
         """
         self._plan = plan
+        self._caller = caller
+        self._caller_pools: dict[int, BufferPool] = {}
+        if caller is not None:
+            for source_id in range(len(plan.infos)):
+                self._caller_pools[source_id] = _view_pool(plan, source_id, resources)
         self._settings: dict[str, Callable[[], Any]] = {}
         self.pools = _allocate(plan, resources, on_event)
         self._hubs = _open_hubs(plan, resources)
@@ -50,9 +57,7 @@ class Launch:
             self.stations.append(Station(host.row, host.label, host.source_ids))
             self._settings[host.label] = host.settings
             for source_id in host.source_ids:
-                pool = BufferPool.create(plan.layout(source_id), SLOT_COUNT)
-                resources.callback(pool.close)
-                self.view_pools[host.label, source_id] = pool
+                self.view_pools[host.label, source_id] = _view_pool(plan, source_id, resources)
         for station in self.stations:
             resources.callback(station.close)
         self.repairs = Repairs(line, self.stations, self.pools, self.view_pools)
@@ -64,7 +69,10 @@ class Launch:
 
     def start(self, station: Station) -> None:
         """Start the next process of ``station``."""
-        station.begin(lambda: Worker(station.row, lambda control: self._setup(station, control)))
+        with ExitStack() as copies:
+            station.begin(
+                lambda: Worker(station.row, lambda control: self._setup(station, control, copies))
+            )
 
     def _join(self, line: Line) -> None:
         """Open every channel, and every way to a viewer."""
@@ -78,7 +86,8 @@ class Launch:
             self.repairs.sink_of(source_id).shown[label] = view.sender
             viewer.views[source_id] = view.receiver
 
-    def _setup(self, station: Station, control: ControlEnd) -> StageSetup:
+    def _setup(self, station: Station, control: ControlEnd, copies: ExitStack) -> StageSetup:
+        """Return what a process is started with; ``copies`` closes ends that it alone keeps."""
         ends, ids = station.ends, station.source_ids
         make = self._settings.get(station.label)
         settings = self._plan.settings(station.row.kind, ids) if make is None else make()
@@ -102,12 +111,34 @@ class Launch:
             if is_viewer
             else tuple(ends.output_generations[source_id] for source_id in ids),
             free_slots=self.repairs.free_at_start(station) if station.is_capture else (),
-            shown=tuple(station.shown[viewer.label] for viewer in viewers),
+            shown=(
+                *(station.shown[viewer.label] for viewer in viewers),
+                *self._to_caller(station, copies),
+            ),
             views=tuple(station.views[source_id] for source_id in ids) if is_viewer else (),
             is_awaiting=self._plan.restarts or is_viewer,
             start_count=station.start_count,
             saves_on_parent_death=station.row.saves_on_parent_death,
         )
+
+    def _to_caller(self, station: Station, copies: ExitStack) -> Iterator[ViewSender]:
+        """Yield the way from a sink to the caller, where frames go there."""
+        if self._caller is None or station.row.holder != Holder.SINK:
+            return
+        (source_id,) = station.source_ids
+        is_lossless = self._plan.policy(source_id) == "block"
+        sender = self._caller.open(
+            source_id, self._caller_pools[source_id], is_lossless=is_lossless
+        )
+        copies.callback(sender.close)
+        yield sender
+
+
+def _view_pool(plan: Plan, source_id: int, resources: ExitStack) -> BufferPool:
+    """Return a small pool for a viewer of a source; ``resources`` closes it."""
+    pool = BufferPool.create(plan.layout(source_id), SLOT_COUNT)
+    resources.callback(pool.close)
+    return pool
 
 
 def _open_hubs(plan: Plan, resources: ExitStack) -> dict[str, ResultsHub]:

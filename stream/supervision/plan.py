@@ -14,6 +14,7 @@ from maskstream.engines.files.manifest import Manifest
 from maskstream.engines.limits import MAX_TOP_K
 from maskstream.errors import ConfigError
 from maskstream.stream.addresses.redact import shown
+from maskstream.stream.arguments import Policy
 from maskstream.stream.codecs.encoding import EncoderSettings
 from maskstream.stream.codecs.hardware import CPU_ENCODER, Choice, choose
 from maskstream.stream.delivery import HLS_SUFFIX
@@ -83,6 +84,11 @@ class Plan:
         """Most instances that the network hands on: tracking also takes unsure ones."""
         extra = 0 if self.track is None else UNSURE_ROWS
         return min(self.options.top_k + extra, MAX_TOP_K)
+
+    def policy(self, source_id: int) -> Policy:
+        """Return what capture does with a frame of a source while no slot is free."""
+        usual: Policy = "latest" if self.infos[source_id].kind == "live" else "block"
+        return self.options.of(source_id).policy or self.options.policy or usual
 
     def delay(self, source_id: int) -> int:
         """Return how many frames overlay holds back, to fill gaps between two sightings."""
@@ -255,7 +261,7 @@ def _capture(plan: Plan, source_ids: tuple[int, ...]) -> CaptureSettings:
     (source_id,) = source_ids
     info, uri = plan.infos[source_id], plan.options.sources[source_id]
     own = plan.options.of(source_id)
-    policy = own.policy or plan.options.policy or ("latest" if info.kind == "live" else "block")
+    policy = plan.policy(source_id)
     is_fresh = info.kind == "live" and policy == "latest"
     return CaptureSettings(
         uri=uri,

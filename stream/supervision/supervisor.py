@@ -26,8 +26,9 @@ from maskstream.errors import ConfigError
 from maskstream.stream.memory.frame import Holder
 from maskstream.stream.options import RunOptions
 from maskstream.stream.processes.control import ControlMessage, Word
+from maskstream.stream.supervision.caller import CallerView
 from maskstream.stream.supervision.chaos import ChaosMonkey, check_stages
-from maskstream.stream.supervision.interrupts import Interrupts
+from maskstream.stream.supervision.interrupts import Interrupts, StopRequests
 from maskstream.stream.supervision.launch import Launch
 from maskstream.stream.supervision.plan import Plan, make_plan
 from maskstream.stream.supervision.stall import HangWatch, StallWatch
@@ -60,6 +61,8 @@ def run_pipeline(
     *,
     on_event: Callable[[Event], None],
     on_tick: Callable[[Snapshot], None],
+    stop: StopRequests | None = None,
+    caller: CallerView | None = None,
 ) -> RunResult:
     """Run sources through an engine into their outputs, and wait for the end.
 
@@ -71,6 +74,9 @@ def run_pipeline(
         options: What to do.
         on_event: Called with each line worth telling.
         on_tick: Called with all figures, every ``options.times.tick_s``, and once at the end.
+        stop: Requests to stop, entered by the caller, instead of signals; then any thread will do
+            that lives until the run has ended.
+        caller: Gets frames of all sources in this process.
 
     Returns:
         How it went, failures of stages included.
@@ -79,7 +85,7 @@ def run_pipeline(
         ConfigError: The request cannot be met; nothing was started.
         SourceError: A source cannot be opened; nothing was started.
     """
-    if threading.current_thread() is not threading.main_thread():
+    if stop is None and threading.current_thread() is not threading.main_thread():
         raise ConfigError("run_pipeline: called from a thread; it needs the main thread.")
     plan = make_plan(options, on_note=lambda text: on_event(Event("warning", text)))
     for info in plan.infos:
@@ -88,7 +94,8 @@ def run_pipeline(
     if plan.codecs():
         on_event(Event("info", plan.codecs()))
     with ExitStack() as resources:
-        return _Supervisor(plan, on_event, on_tick, resources).run()
+        requests = resources.enter_context(Interrupts()) if stop is None else stop
+        return _Supervisor(plan, on_event, on_tick, resources, requests, caller).run()
 
 
 class _Supervisor:
@@ -100,6 +107,8 @@ class _Supervisor:
         on_event: Callable[[Event], None],
         on_tick: Callable[[Snapshot], None],
         resources: ExitStack,
+        interrupts: StopRequests,
+        caller: CallerView | None,
     ) -> None:
         self._plan = plan
         self._times = plan.options.times
@@ -108,13 +117,13 @@ class _Supervisor:
         self._state: RunState = "starting"
         self._failure: Failure | None = None
         self._source_failure: Failure | None = None
-        self._interrupts = resources.enter_context(Interrupts())
+        self._interrupts = interrupts
         self._selector = resources.enter_context(selectors.DefaultSelector())
         self._selector.register(self._interrupts, selectors.EVENT_READ, None)
         self._hosts = open_hosts(plan, resources, on_event)
         places = [place.label for place in Line(len(plan.infos)).places]
         check_stages(plan.chaos, [*places, *(host.label for host in self._hosts)])
-        self._launch = Launch(plan, self._hosts, resources, on_event)
+        self._launch = Launch(plan, self._hosts, resources, on_event, caller)
         self._stations = self._launch.stations
         self._line = [station for station in self._stations if not station.is_viewer]
         self._viewers = [station for station in self._stations if station.is_viewer]
