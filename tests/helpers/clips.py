@@ -116,34 +116,10 @@ def _resampled(frame: av.AudioFrame, stream: Any) -> list[av.AudioFrame]:
     return parts
 
 
-def plain_decode(path: Path) -> tuple[list[av.VideoFrame], Exception | None]:
-    """What PyAV alone makes of the best video stream: frames, and the error that ended them."""
-    frames: list[av.VideoFrame] = []
-    with av.open(str(path)) as container:
-        try:
-            stream = container.streams.best("video")
-            frames.extend(container.decode(stream))  # type: ignore[arg-type]
-        except av.error.FFmpegError as exc:
-            return frames, exc
-    return frames, None
-
-
 def frame_times(path: Path) -> list[Fraction]:
     """Presentation times of all frames of the first video stream, in seconds."""
     with av.open(str(path)) as container:
         return [_seconds(frame) for frame in container.decode(video=0)]
-
-
-def sound_times(path: Path) -> list[list[Fraction]]:
-    """Presentation times of all packets of each sound stream, in seconds."""
-    found = []
-    with av.open(str(path)) as container:
-        indexes = [stream.index for stream in container.streams.audio]
-    for index in indexes:
-        with av.open(str(path)) as container:
-            packets = container.demux(container.streams[index])
-            found.append([_seconds(packet) for packet in packets if packet.size])
-    return found
 
 
 def _seconds(item: Any) -> Fraction:

@@ -17,7 +17,8 @@ from maskstream.errors import ConfigError, OutputError
 from maskstream.stream.errors import StageError
 from maskstream.stream.options import SegmentOptions
 from maskstream.stream.recording.segments import SegmentedWriter
-from tests.helpers.clips import frame_times, gradient, make_clip, planes_from, sound_times
+from tests.helpers.clips import frame_times, gradient, make_clip, planes_from
+from tests.helpers.decoded import sound_times
 from tests.helpers.killed import end_recorder, record_and_kill, start_recorder, wait_for_frames
 from tests.helpers.writers import pictures, small_settings, write_noise, write_timed
 

@@ -27,8 +27,8 @@ from tests.helpers.clips import (
     gradient,
     make_clip,
     planes_from,
-    sound_times,
 )
+from tests.helpers.decoded import sound_times
 from tests.helpers.killed import end_recorder, record_and_kill, start_recorder, wait_for_frames
 from tests.helpers.writers import small_settings, write_noise
 
@@ -54,6 +54,8 @@ CLIPS = [
     "vtest.avi",
     "webvtt.mkv",
 ]
+AS_LONG = ("brother.mkv", "vtest.avi", "test_yuv422p.mp4", "tiny_av1.mp4")
+"""Files that say how long they last."""
 
 
 def writer_for(
@@ -70,37 +72,40 @@ def write_frames(writer: VideoWriter, pts: Any, size: tuple[int, int] = (64, 48)
 
 def record(source_path: Path, path: Path) -> tuple[list[Fraction], Any, Any]:
     """Copy a source through the writer: its times in seconds, its info, the summary."""
+    times, info, (summary,) = record_all(source_path, [path])
+    return times, info, summary
+
+
+def record_all(source_path: Path, paths: list[Path]) -> tuple[list[Fraction], Any, list[Any]]:
+    """Copy a source to several files at once; as `record`, with a summary of each."""
     source = open_source(str(source_path), threads=2)
     info = source.info
     settings = EncoderSettings.of(info, preset="ultrafast", threads=2)
-    writer = VideoWriter(path, settings, audio_from=info.uri if info.has_audio else None)
+    sound = info.uri if info.has_audio else None
+    writers = [VideoWriter(path, settings, audio_from=sound) for path in paths]
     planes = canvas(info.width, info.height)
     times = []
     for frame in source.frames():
         frame.write_into(planes)
-        writer.write(planes, frame.pts, duration=frame.duration)
+        for writer in writers:
+            writer.write(planes, frame.pts, duration=frame.duration)
         times.append(frame.pts * frame.time_base)
-    summary = writer.close(complete=source.error is None)
+    summaries = [writer.close(complete=source.error is None) for writer in writers]
     source.close()
-    return times, info, summary
+    return times, info, summaries
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES)
-@pytest.mark.parametrize("name", CLIPS)
-def test_a_clip_is_recorded_with_its_times_sound_and_colours(
-    clips_dir, tmp_path, name, suffix, capfd
-):
-    path = tmp_path / f"out{suffix}"
-    times, info, summary = record(clips_dir / name, path)
+def check_recording(path: Path, clip: Path, times: list[Fraction], info: Any, summary: Any) -> None:
+    """A recording has its clip's times, sound and colours."""
     # Matroska counts in milliseconds.
-    tolerance = 0 if suffix == ".mp4" else Fraction(1, 2000)
+    tolerance = 0 if path.suffix == ".mp4" else Fraction(1, 2000)
     found = frame_times(path)
     assert len(found) == len(times) == summary.frames
     assert all(abs(a - b) <= tolerance for a, b in zip(found, times, strict=True))
     assert all(before < after for before, after in itertools.pairwise(found))
     sound = [
-        [time - info.start_s for time in stream if suffix == ".mp4" or time >= info.start_s]
-        for stream in sound_times(clips_dir / name)
+        [time - info.start_s for time in stream if path.suffix == ".mp4" or time >= info.start_s]
+        for stream in sound_times(clip)
     ]
     copied = sound_times(path)
     assert [len(stream) for stream in copied] == [len(stream) for stream in sound]
@@ -114,19 +119,28 @@ def test_a_clip_is_recorded_with_its_times_sound_and_colours(
         assert (frame.color_range, frame.colorspace) == (info.color_range + 1, info.color_matrix)
         assert (frame.rotation, stream.sample_aspect_ratio) in ((0, None), (0, 1))
     assert not partial_path(path).exists()
+
+
+@pytest.mark.parametrize("name", CLIPS)
+def test_a_clip_is_recorded_with_its_times_sound_and_colours(clips_dir, tmp_path, name, capfd):
+    paths = [tmp_path / f"out{suffix}" for suffix in SUFFIXES]
+    times, info, summaries = record_all(clips_dir / name, paths)
+    for path, summary in zip(paths, summaries, strict=True):
+        check_recording(path, clips_dir / name, times, info, summary)
     assert capfd.readouterr() == ("", "")
+    if name in AS_LONG:
+        check_length(paths[0], info, summaries[0])
 
 
-@pytest.mark.parametrize("name", ["brother.mkv", "vtest.avi", "test_yuv422p.mp4", "tiny_av1.mp4"])
-def test_a_recording_lasts_as_long_as_its_source(clips_dir, tmp_path, name):
-    _, info, summary = record(clips_dir / name, tmp_path / "out.mp4")
-    with av.open(str(tmp_path / "out.mp4")) as container:
+def check_length(path: Path, info: Any, summary: Any) -> None:
+    """A recording in MP4 lasts as long as its source."""
+    with av.open(str(path)) as container:
         stream = container.streams.video[0]
         assert stream.duration is not None
         assert stream.time_base is not None
         assert float(stream.duration * stream.time_base) == pytest.approx(info.duration_s, abs=2e-3)
     assert summary.duration_s == pytest.approx(info.duration_s, abs=2e-3)
-    assert summary.bytes == (tmp_path / "out.mp4").stat().st_size
+    assert summary.bytes == path.stat().st_size
 
 
 @pytest.mark.skipif(shutil.which("ffprobe") is None, reason="ffprobe is not installed.")

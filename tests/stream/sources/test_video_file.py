@@ -4,7 +4,9 @@ import os
 import subprocess
 import sys
 import tracemalloc
+from dataclasses import replace
 from fractions import Fraction
+from functools import cache
 from itertools import pairwise
 from typing import Any
 
@@ -14,6 +16,7 @@ import pytest
 from av.stream import Disposition
 
 from maskstream.errors import SourceError
+from maskstream.stream.memory.source_info import DecodedFrame
 from maskstream.stream.pixels.geometry import UPRIGHT, place
 from maskstream.stream.sources.media import open_media, start_of
 from maskstream.stream.sources.picture import PictureConverter
@@ -25,9 +28,9 @@ from tests.helpers.clips import (
     frame_times,
     gradient,
     make_clip,
-    plain_decode,
     planes_from,
 )
+from tests.helpers.decoded import EVERY, digest, plain
 
 # What lies in the folder of clips: frames, canvas, degrees, range, matrix.
 CLIPS = {
@@ -72,10 +75,6 @@ UNTOUCHED = sorted(
 )
 
 
-def seconds(value: Any, unit: Any) -> Fraction:
-    return Fraction(value * unit)
-
-
 def read(path, threads=2):
     """All frames of a file: the source, their times in seconds, and the last picture."""
     source = VideoFile(str(path), threads=threads)
@@ -88,6 +87,36 @@ def read(path, threads=2):
     return source, frames, planes
 
 
+def _forgotten(_):
+    raise AssertionError("the picture is no longer kept")
+
+
+class Reading:
+    """What our reader makes of a clip, without the memory of its frames."""
+
+    def __init__(self, path):
+        self.source = VideoFile(str(path), threads=2)
+        self.planes = canvas(self.source.info.width, self.source.info.height)
+        self.frames: list[DecodedFrame] = []
+        self.digests: dict[int, str] = {}
+        for frame in self.source.frames():
+            frame.write_into(self.planes)
+            if len(self.frames) % EVERY == 0:
+                self.digests[len(self.frames)] = self._digest()
+            self.frames.append(replace(frame, writer=_forgotten))
+        self.digests[len(self.frames) - 1] = self._digest()
+        self.source.close()
+
+    def _digest(self):
+        return digest(np.concatenate([plane.ravel() for plane in self.planes]))
+
+
+@cache
+def reading(path):
+    """Return what a clip gives; it is read at the first call."""
+    return Reading(path)
+
+
 def test_every_clip_is_spoken_for(clips_dir):
     assert {path.name for path in clips_dir.iterdir()} == set(CLIPS) | set(REFUSED)
 
@@ -95,62 +124,50 @@ def test_every_clip_is_spoken_for(clips_dir):
 @pytest.mark.parametrize("name", sorted(CLIPS))
 def test_a_clip_gives_the_frames_that_plain_decoding_gives(clips_dir, name, capfd):
     count, size, rotation, color_range, color_matrix = CLIPS[name]
-    plain, error = plain_decode(clips_dir / name)
-    source, frames, _ = read(clips_dir / name)
-    info = source.info
-    assert len(frames) == len(plain) == count
+    expected = plain(clips_dir / name)
+    found = reading(clips_dir / name)
+    info = found.source.info
+    assert len(found.frames) == len(expected.sizes) == count
     assert ((info.width, info.height), info.rotation) == (size, rotation)
     assert (info.color_range, info.color_matrix) == (color_range, color_matrix)
-    assert [(frame.width, frame.height) for frame in frames] == [
-        (frame.width, frame.height) for frame in plain
-    ]
-    assert all(before.pts < after.pts for before, after in pairwise(frames))
-    assert (source.error is None) == (error is None)
+    assert [(frame.width, frame.height) for frame in found.frames] == expected.sizes
+    assert all(before.pts < after.pts for before, after in pairwise(found.frames))
+    assert (found.source.error is None) == (expected.error is None)
     assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("name", UNTOUCHED)
 def test_ordinary_pictures_reach_the_canvas_bit_by_bit(clips_dir, name):
-    plain, _ = plain_decode(clips_dir / name)
-    source = VideoFile(str(clips_dir / name), threads=2)
-    planes = canvas(source.info.width, source.info.height)
-    for number, frame in enumerate(source.frames()):
-        frame.write_into(planes)
-        if number % 10 == 0 or number == len(plain) - 1:
-            joint = np.concatenate([plane.ravel() for plane in planes])
-            np.testing.assert_array_equal(joint, plain[number].to_ndarray().ravel())
-    source.close()
+    expected = plain(clips_dir / name).digests
+    assert len(expected) >= len(plain(clips_dir / name).sizes) / EVERY
+    assert reading(clips_dir / name).digests == expected
 
 
 @pytest.mark.parametrize("name", sorted(set(CLIPS) - {"test_res_change.h264", "video02.avi"}))
 def test_timestamps_are_the_file_s_own_from_its_start(clips_dir, name):
-    plain, _ = plain_decode(clips_dir / name)
-    with av.open(str(clips_dir / name)) as container:
-        streams = (*container.streams.video, *container.streams.audio)
-        starts = [seconds(s.start_time, s.time_base) for s in streams if s.start_time is not None]
-    source, frames, _ = read(clips_dir / name)
-    expected = [seconds(frame.pts, frame.time_base) - min(starts) for frame in plain]
-    assert [frame.pts * frame.time_base for frame in frames] == expected
-    assert source.info.start_s == min(starts)
+    expected, found = plain(clips_dir / name), reading(clips_dir / name)
+    times = [frame.pts * frame.time_base for frame in found.frames]
+    assert times == [time - expected.start_s for time in expected.times]
+    assert found.source.info.start_s == expected.start_s
 
 
 def test_a_start_offset_is_taken_off_but_told(clips_dir):
-    source, frames, _ = read(clips_dir / "test_non_zero_start.mp4")
-    assert frames[0].pts == 0
-    assert float(source.info.start_s) == pytest.approx(8.333, abs=1e-3)
+    found = reading(clips_dir / "test_non_zero_start.mp4")
+    assert found.frames[0].pts == 0
+    assert float(found.source.info.start_s) == pytest.approx(8.333, abs=1e-3)
 
 
 def test_a_variable_frame_rate_stays_variable(clips_dir):
-    _, frames, _ = read(clips_dir / "brother.mkv")
+    frames = reading(clips_dir / "brother.mkv").frames
     spacings = {after.pts - before.pts for before, after in pairwise(frames)}
     assert {33, 34, 67} <= spacings
 
 
 def test_packed_frames_in_avi_come_one_after_the_other(clips_dir):
     # FFmpeg makes up times that go backwards 256 times; its own player counts packets instead.
-    source, frames, _ = read(clips_dir / "video02.avi")
-    assert {after.pts - before.pts for before, after in pairwise(frames)} == {1}
-    assert source.warnings == ()
+    found = reading(clips_dir / "video02.avi")
+    assert {after.pts - before.pts for before, after in pairwise(found.frames)} == {1}
+    assert found.source.warnings == ()
 
 
 @pytest.mark.parametrize("codec", ["mpeg4", "libx264"])
@@ -205,12 +222,12 @@ def test_a_made_clip_with_one_broken_packet_ends_before_it(tmp_path, threads):
                 kept.pts, kept.dts, kept.time_base = packet.pts, packet.dts, packet.time_base
                 kept.is_keyframe, kept.stream = packet.is_keyframe, stream
                 target.mux(kept)
-    plain, error = plain_decode(broken)
+    expected = plain(broken)
     source_file, frames, _ = read(broken, threads=threads)
-    assert isinstance(error, av.error.InvalidDataError)
-    assert 0 < len(frames) == len(plain) <= 25
+    assert isinstance(expected.error, av.error.InvalidDataError)
+    assert 0 < len(frames) == len(expected.sizes) <= 25
     assert source_file.error is not None
-    assert source_file.error.frame_count == len(plain)
+    assert source_file.error.frame_count == len(frames)
 
 
 def test_a_made_change_of_size_is_fitted_into_the_first(tmp_path):
@@ -233,30 +250,29 @@ def test_a_made_change_of_size_is_fitted_into_the_first(tmp_path):
 
 
 def test_oddities_that_do_no_harm_are_told(clips_dir):
-    source, _, _ = read(clips_dir / "no_timescale.mp4")
+    source = reading(clips_dir / "no_timescale.mp4").source
     assert len(source.warnings) == 2
     assert "no multiple of 90 degrees" in source.warnings[0]
     assert "2 of the frames damaged" in source.warnings[1]
-    source, _, _ = read(clips_dir / "test_res_change.h264")
+    source = reading(clips_dir / "test_res_change.h264").source
     assert ["96 frames without a timestamp" in text for text in source.warnings] == [True]
 
 
 def test_a_change_of_size_is_a_new_epoch_fitted_into_the_canvas(clips_dir):
-    plain, _ = plain_decode(clips_dir / "test_res_change.h264")
-    _, frames, planes = read(clips_dir / "test_res_change.h264")
-    first_small = next(index for index, frame in enumerate(plain) if frame.width == 424)
-    assert [frame.epoch for frame in frames] == [0] * first_small + [1] * (96 - first_small)
+    expected = plain(clips_dir / "test_res_change.h264")
+    found = reading(clips_dir / "test_res_change.h264")
+    first_small = next(index for index, (width, _) in enumerate(expected.sizes) if width == 424)
+    assert [frame.epoch for frame in found.frames] == [0] * first_small + [1] * (96 - first_small)
     # Doubled in size: its own mean brightness, and alike when shrunk again.
-    small = plain[-1].to_ndarray()[:232].astype(float)
-    shrunk = planes.y.reshape(232, 2, 424, 2).mean(axis=(1, 3))
+    small = expected.last[:232].astype(float)
+    shrunk = found.planes.y.reshape(232, 2, 424, 2).mean(axis=(1, 3))
     assert np.abs(shrunk - small).mean() < 3
 
 
 @pytest.mark.parametrize(("name", "quarters"), [("video_90.mov", 3), ("video_270.mov", 1)])
 def test_rotation_metadata_is_applied_once(clips_dir, name, quarters):
-    plain, _ = plain_decode(clips_dir / name)
-    _, _, planes = read(clips_dir / name)
-    stored = planes_from(plain[-1].to_ndarray().astype(np.uint8), 568, 320)
+    planes = reading(clips_dir / name).planes
+    stored = planes_from(plain(clips_dir / name).last, 568, 320)
     for plane, expected in zip(planes, stored, strict=True):
         np.testing.assert_array_equal(plane, np.rot90(expected, quarters))
 
