@@ -26,7 +26,7 @@ _IN_OUR_WORDS = {
 }  # fmt: skip
 """What typer says -> what we say."""
 
-_COMMANDS: Mapping[str, tuple[str, str]] = {
+COMMANDS: Mapping[str, tuple[str, str]] = {
     "run": ("maskstream.tools.run.command", "run"),
     "config": ("maskstream.tools.run.config_command", "config_app"),
     "top": ("maskstream.tools.top", "top"),
@@ -71,7 +71,7 @@ def _common(
     """Options that stand before the subcommand."""
 
 
-def _app(names: Iterable[str]) -> typer.Typer:
+def make_app(names: Iterable[str]) -> typer.Typer:
     """Return the command line with these commands."""
     app = typer.Typer(
         name="maskstream",
@@ -86,7 +86,7 @@ def _app(names: Iterable[str]) -> typer.Typer:
     )
     app.callback()(_common)
     for name in names:
-        module, attribute = _COMMANDS[name]
+        module, attribute = COMMANDS[name]
         command = getattr(import_module(module), attribute)
         if isinstance(command, typer.Typer):
             app.add_typer(command, name=name)
@@ -98,9 +98,9 @@ def _app(names: Iterable[str]) -> typer.Typer:
 def _needed(arguments: list[str]) -> Iterable[str]:
     """Return the commands that a command line may mean: loading all of them takes a second."""
     first = _normalized(arguments[0]) if arguments else ""
-    if first in _COMMANDS:
+    if first in COMMANDS:
         return (first,)
-    return () if first == "--version" else _COMMANDS
+    return () if first == "--version" else COMMANDS
 
 
 def main() -> None:
@@ -116,7 +116,7 @@ def run_command_line(arguments: list[str]) -> int:
         arguments: Without the program's name.
     """
     try:
-        app = _app(_needed(arguments))
+        app = make_app(_needed(arguments))
         return app(arguments, prog_name="maskstream", standalone_mode=False) or 0
     except typer.TyperException as exc:
         if exc.format_message():  # empty where the help was shown for want of a command
@@ -135,7 +135,7 @@ def _usage_line(exc: typer.TyperException, arguments: list[str]) -> str:
     """Return what is wrong with a command line, and where its options are listed, in one line."""
     context = getattr(exc, "ctx", None)
     # An option without its value does not say which command it stands in.
-    named = [name for name in arguments[:1] if context is None and name in _COMMANDS]
+    named = [name for name in arguments[:1] if context is None and name in COMMANDS]
     command = context.command_path if context is not None else " ".join(["maskstream", *named])
     message = scrubbed(exc.format_message())
     for theirs, ours in _IN_OUR_WORDS.items():

@@ -71,7 +71,7 @@ def write_int8(source: Path, manifest: Manifest, samples: Iterable[Sample], targ
                 nodes_to_exclude=sorted(kept),
                 per_channel=True,
                 # Seven bits of weights: processors without VNNI add two products of eight bits in
-                # sixteen, which overflow. Nothing is lost by it (tools/RESULTS.md).
+                # sixteen, which overflow. Nothing is lost by it (docs/figures.md).
                 reduce_range=True,
                 activation_type=QuantType.QInt8,
                 weight_type=QuantType.QInt8,

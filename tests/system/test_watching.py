@@ -22,8 +22,10 @@ PYTHON_BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 @pytest.fixture
 def example(repository_dir):
-    """The README's program that listens."""
-    blocks = PYTHON_BLOCK.findall((repository_dir / "README.md").read_text(encoding="utf-8"))
+    """The documentation's program that listens."""
+    blocks = PYTHON_BLOCK.findall(
+        (repository_dir / "docs" / "results.md").read_text(encoding="utf-8")
+    )
     (code,) = (block for block in blocks if "maskstream.status" in block)
     return code
 

@@ -33,7 +33,7 @@ ConfigOption = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE.toml",
-        help="Take sources and options from a file; what is typed goes first. "
+        help="Take sources and options from a file; the command line takes precedence. "
         "See `maskstream config`.",
     ),
 ]
@@ -54,19 +54,19 @@ def run(
     verbose: VerboseOption = False,
     **options: Any,
 ) -> None:
-    """Mask the objects in every frame of a video, and say where the time went.
+    """Mask the objects in every frame of a video, and report where the time went.
 
     \b
-    Frames go (-o) to
-      FILE.mp4, FILE.mkv            a recording; a file that is there is replaced
-      FOLDER/                       a recording of each source; it has to be there
+    Where frames go (-o):
+      FILE.mp4, FILE.mkv            a recording; an existing file is replaced
+      FOLDER/                       a recording of each source; the folder must exist
       NAME.m3u8                     a live playlist for web players (HLS)
       window:                       a window
       http://HOST:PORT              a live page
-      rtsp://, rtmp://, udp://      whoever receives them there
+      rtsp://, rtmp://, udp://      a server or receiver at this address
       rtsp-server://HOST:PORT/NAME  players that connect
-      FILE.ndjson                   nowhere; what was seen goes there
-      null:                         nowhere, which it is if -o is left out
+      FILE.ndjson                   no video: only the detections, as --results
+      null:                         discard the frames (the default)
     """
     request = make_request(sources or [], given_on_command_line(context, options), config)
     faults = Faults()

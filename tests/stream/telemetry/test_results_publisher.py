@@ -241,7 +241,7 @@ def test_a_listener_from_the_web_or_another_run_is_refused(hub, tmp_path):
 
 
 def test_the_readme_s_program_prints_what_is_seen(repository_dir):
-    text = (repository_dir / "README.md").read_text(encoding="utf-8")
+    text = (repository_dir / "docs" / "results.md").read_text(encoding="utf-8")
     blocks = [block for block in PYTHON_BLOCK.findall(text) if README_MARKER in block]
     if not blocks:
         pytest.skip(f"README.md has no program with {README_MARKER!r} in it yet.")
