@@ -7,10 +7,8 @@ reason. Left out from the start is what is marked `slow`, `system` or `long`.
 
 from __future__ import annotations
 
-import gc
 import multiprocessing.util
 import sys
-import warnings
 from collections.abc import Generator, Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType
@@ -71,16 +69,10 @@ class Guard:
         # What multiprocessing calls for a spawned process is not reported by Python.
         multiprocessing.util.spawnv_passfds = self.refuse  # type: ignore[assignment]
 
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_protocol(self) -> Generator[None, Any, Any]:
-        """Begin anew with each test, and let one that was cut short leave nothing to the next."""
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self) -> None:
+        """Begin anew with each test."""
         self.reason = None
-        done = yield
-        if self.reason is not None:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ResourceWarning)
-                gc.collect()
-        return done
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, Any, Any]:
@@ -118,6 +110,10 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", "flaky: of pytest-rerunfailures, which is not here")
     is_controller = config.getoption("numprocesses", None) and not hasattr(config, "workerinput")
     if config.getoption("quick") and not is_controller:
+        # A test that is cut short leaves open what the next one would be blamed for; `make test`
+        # sees what a test leaves open by itself.
+        for kind in ("ResourceWarning", "pytest.PytestUnraisableExceptionWarning"):
+            config.addinivalue_line("filterwarnings", f"ignore::{kind}")
         config.pluginmanager.register(Guard(), "quick-guard")
 
 

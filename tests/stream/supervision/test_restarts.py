@@ -75,14 +75,20 @@ def test_a_stage_that_is_killed_is_started_anew_and_the_others_are_not(stage):
 
 @pytest.mark.parametrize(
     "pair",
-    [("infer", "overlay[0]"), ("capture[0]", "sink[0]"), ("sink[0]", "overlay[0]"),
-     ("capture[0]", "infer"), STAGES],
-)  # fmt: skip
+    [
+        ("infer", "overlay[0]"),
+        pytest.param(("capture[0]", "sink[0]"), marks=pytest.mark.slow),
+        pytest.param(("sink[0]", "overlay[0]"), marks=pytest.mark.slow),
+        pytest.param(("capture[0]", "infer"), marks=pytest.mark.slow),
+        STAGES,
+    ],
+)
 def test_stages_that_are_killed_together_are_started_anew_together(pair):
     killer = Killer([pair])
     assert_survived(run(LIVE, LIVE, recorder=killer), killer, len(pair))
 
 
+@pytest.mark.slow
 def test_kills_at_random_are_survived_one_after_the_other():
     chance = random.Random(7)
     every = ("infer", *(f"{kind}[{i}]" for kind in ("capture", "overlay", "sink") for i in (0, 1)))
@@ -151,7 +157,12 @@ def test_a_recorded_source_goes_on_after_the_frames_that_were_captured(tmp_path)
 
 @pytest.mark.parametrize(
     ("stage", "fault", "exit_code"),
-    [("infer", "", 0), ("overlay[1]", "", 0), ("sink[1]", "", 0), ("infer", "&raise_at=15", 3)],
+    [
+        ("infer", "", 0),
+        pytest.param("overlay[1]", "", 0, marks=pytest.mark.slow),
+        pytest.param("sink[1]", "", 0, marks=pytest.mark.slow),
+        ("infer", "&raise_at=15", 3),
+    ],
 )
 def test_a_run_ends_though_a_stage_died_after_one_of_its_sources_had_ended(stage, fault, exit_code):
     class Late(Recorder):

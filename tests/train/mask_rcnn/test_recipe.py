@@ -43,6 +43,7 @@ def trainer(folder, dataset, options, validation=None):
     return Trainer(recipe, list(dataset.images), validation, folder)
 
 
+@pytest.mark.slow
 def test_one_picture_is_learnt_by_heart(tmp_path):
     dataset = read_coco(write_shapes(tmp_path, 1, side=96, seed=1))
     assert len(dataset.images[0].annotations) >= 2
