@@ -123,9 +123,10 @@ def run_command_line(arguments: list[str]) -> int:
             print(_usage_line(exc, arguments), file=sys.stderr)
         return exc.exit_code
     except MaskstreamError as exc:
-        # One line for each mistake, where several were found at once.
+        # One line for each mistake, where several were found at once; details are indented.
         for line in with_install_command(str(exc)).splitlines():
-            print(f"maskstream: {scrubbed(line)}", file=sys.stderr)
+            prefix = "" if line.startswith(" ") else "maskstream: "
+            print(f"{prefix}{scrubbed(line)}", file=sys.stderr)
         return exc.exit_code
     except (KeyboardInterrupt, typer.Abort):
         return EXIT_INTERRUPTED

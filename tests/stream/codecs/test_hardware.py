@@ -119,7 +119,10 @@ def test_a_wish_that_cannot_be_met_is_refused_with_its_cause(dev):
     assert choose("encoder", "libx264", dev=dev, measure=Measured()).reason == "as was asked for"
 
 
-def test_a_trial_that_hangs_or_dies_is_skipped_and_nothing_is_printed(nothing_left, capfd):
+def test_a_trial_that_hangs_or_dies_is_skipped_and_nothing_is_printed(
+    nothing_left, capfd, monkeypatch, repository_dir
+):
+    monkeypatch.setenv("PYTHONPATH", str(repository_dir))  # where what stands in is found
     names = ("first", "hangs", "between", "dies", "last")
     trials = try_codecs([Candidate("encoder", name) for name in names], limit_s=2, module=STUBBORN)
     assert [trial.name for trial in trials] == list(names)

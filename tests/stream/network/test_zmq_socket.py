@@ -163,7 +163,8 @@ def test_the_socket_file_and_its_folder_are_the_user_s_alone_and_the_file_goes(e
 
 def test_a_socket_file_that_a_killed_run_left_is_taken_over(endpoint):
     code = (
-        "import os, sys; from maskstream.stream.network.zmq_socket import *\n"
+        "import os, sys; from maskstream.stream.network.zmq_socket import parse_endpoint\n"
+        "from maskstream.stream.telemetry.status_publisher import Publisher\n"
         "kept = Publisher(parse_endpoint(sys.argv[1])); os.kill(os.getpid(), 9)\n"
     )
     subprocess.run([sys.executable, "-c", code, endpoint.address], check=False)

@@ -74,7 +74,7 @@ def test_an_engine_of_two_stages_becomes_two_plans_of_one_file(tmp_path, capsys,
         opened.append((model, options.input_size))
         return SimpleNamespace(infer=lambda crops: {}, close=lambda: None), ""
 
-    monkeypatch.setattr("maskstream.engines.open_backend", open_backend)
+    monkeypatch.setattr("maskstream.engines.opening.open_backend", open_backend)
     open_engine(str(path)).close()
     assert opened == [(plans[0], SIDE_PX), (plans[1], CROP_PX)]
 
