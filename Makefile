@@ -11,6 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 OUT ?= out
 # Test files run side by side: many of them wait for processes more than they work.
 JOBS ?= 2
+TIER = -n $(JOBS) --dist loadfile --no-loadscope-reorder -rR
 # Through the environment, so that a path with blanks or quotes reaches the command as it is.
 export VIDEO
 export OUT
@@ -87,12 +88,12 @@ quick: $(VENV)/.quick
 # The system tests by themselves: windows, browsers and a dozen processes at a time. One that fails has
 # another try (tests/conftest.py), and the summary says that it had.
 test: $(VENV)/.all $(VENV)/.system check
-	$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -rR --ignore=tests/system
-	$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -rR tests/system
+	$(BIN)/pytest $(TIER) --durations=20 --ignore=tests/system
+	$(BIN)/pytest $(TIER) --durations=10 tests/system
 
 # What quicker tests show of one network, for the others; what they show of a part, of the whole.
 test-slow: $(VENV)/.all $(VENV)/.system
-	$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -rR -m 'slow and not gpu'
+	$(BIN)/pytest $(TIER) --durations=20 -m 'slow and not gpu'
 
 bench: $(VENV)/.all
 	$(BIN)/maskstream bench

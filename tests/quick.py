@@ -106,8 +106,9 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
 
 def pytest_configure(config: pytest.Config) -> None:
     """Put the guard up where tests run: here, or in each of xdist's workers."""
-    if not config.pluginmanager.hasplugin("rerunfailures"):
-        config.addinivalue_line("markers", "flaky: of pytest-rerunfailures, which is not here")
+    for plugin, mark in (("rerunfailures", "flaky"), ("timeout", "timeout")):
+        if not config.pluginmanager.hasplugin(plugin):
+            config.addinivalue_line("markers", f"{mark}: of pytest-{plugin}, which is not here")
     is_controller = config.getoption("numprocesses", None) and not hasattr(config, "workerinput")
     if config.getoption("quick") and not is_controller:
         # A test that is cut short leaves open what the next one would be blamed for; `make test`
