@@ -39,8 +39,13 @@ def facts_of(path: Path, stream: int = 0) -> Facts:
     return Facts(times_s, size, audio_packets)
 
 
+ALSO_SLOW = (
+    "05_default_juggle.mp4", "cockatoo.mp4", "one-by-one-person-detection.mp4", "vtest.avi",
+    "car-detection.mp4", "testsrc-hevc.mp4", "testsrc.mkv", "unordered.mov", "video_0.mov",
+    "video_180.mov", "video_270.mov",
+)  # fmt: skip
+"""Long ones, and those that have a like here; all are read by quicker tests."""
 # Clip -> size of the upright picture with square pixels, by hand; None: as decoded.
-LONG = ("05_default_juggle.mp4", "cockatoo.mp4", "one-by-one-person-detection.mp4")
 CLIPS = {
     "05_default_juggle.mp4": None,
     "SAR-2by3.mp4": (426, 360),  # 640 * 2/3 = 426.67, even
@@ -76,7 +81,8 @@ def run_clip(maskstream, clip: Path, tmp_path: Path):
 
 @pytest.mark.system
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow if name in LONG else ()) for name in CLIPS]
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow if name in ALSO_SLOW else ()) for name in CLIPS],
 )
 def test_every_frame_comes_out_at_its_time_upright_and_with_its_sound(
     maskstream, clips_dir, tmp_path, name

@@ -97,6 +97,7 @@ def test_a_folder_without_a_run_is_a_mistake(tmp_path):
         open_network(str(tmp_path))
 
 
+@pytest.mark.slow
 @pytest.mark.system
 def test_a_run_takes_a_network_that_is_not_exported(maskstream, run_folder, tmp_path):
     source = "synthetic:numbered?size=160x120&fps=30&frames=3"

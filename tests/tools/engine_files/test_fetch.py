@@ -73,6 +73,7 @@ def test_what_can_be_fetched_is_listed_with_its_published_accuracy(server, capsy
     ]
 
 
+@pytest.mark.slow
 def test_an_engine_is_fetched_over_a_broken_connection_and_runs_by_name(
     server, released_file, capsys, monkeypatch
 ):

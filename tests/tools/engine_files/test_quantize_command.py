@@ -47,6 +47,7 @@ def test_its_own_figures_are_kept_in_it(engine, pictures, tmp_path):
     assert read_manifest(output).metrics == {"bbox.AP": 0.5, "segm.AP": 0.25}
 
 
+@pytest.mark.slow
 def test_both_graphs_of_an_engine_of_two_stages_become_int8(clips_dir, tmp_path):
     clip, output = clips_dir / "vtest.avi", tmp_path / "both.onnx"
     quantize("person", clip, output, count=3)

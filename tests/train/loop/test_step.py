@@ -49,7 +49,9 @@ def _copy(network):
     return {name: value.clone() for name, value in network.state_dict().items()}
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+@pytest.mark.parametrize(
+    "precision", ["fp32", "bf16", pytest.param("fp16", marks=pytest.mark.slow)]
+)
 def test_losses_fall_in_each_precision(batch, precision):
     _, stepper = _stepper(replace(PLAIN, precision=precision))
     losses = [float(total_of(stepper.step(*batch, iteration))) for iteration in range(600, 612)]

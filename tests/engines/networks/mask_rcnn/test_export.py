@@ -67,7 +67,7 @@ def check_same(ours, theirs):
 
 
 @pytest.mark.parametrize("backend", ["openvino", "onnxruntime"])
-@pytest.mark.parametrize("source", [photographs, squares])
+@pytest.mark.parametrize("source", [pytest.param(photographs, marks=pytest.mark.slow), squares])
 def test_onnx_equals_torch_on_twenty_pictures(backend, source, request):
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed")

@@ -99,8 +99,8 @@ def test_what_is_quickest_is_measured_once_and_kept_with_what_speaks_for_it(cach
 @pytest.mark.parametrize(
     "way",
     [
-        {"streams": 1, "group": 1, "whole": False},
-        {"streams": 2, "group": 1, "whole": False},
+        pytest.param({"streams": 1, "group": 1, "whole": False}, marks=pytest.mark.slow),
+        pytest.param({"streams": 2, "group": 1, "whole": False}, marks=pytest.mark.slow),
         {"streams": 2, "group": 4, "whole": False},
         {"streams": 1, "group": 1, "whole": True},
     ],

@@ -186,6 +186,7 @@ def test_the_shipped_engine_makes_no_masks_of_small_people_and_finds_the_same(ca
     engine.close()
 
 
+@pytest.mark.slow
 def test_an_int8_graph_makes_them_too_where_they_are_looked_at():
     frames = np.random.default_rng(0).integers(0, 256, (1, 416, 416, 3), np.uint8)
     core, hints = openvino.Core(), {"INFERENCE_PRECISION_HINT": "f32"}

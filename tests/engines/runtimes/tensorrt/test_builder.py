@@ -30,7 +30,13 @@ def test_the_package_that_the_tests_build_with_is_here():
 
 
 @pytest.mark.parametrize(
-    ("precision", "sm"), [("fp16", "sm86"), ("fp16", "sm89"), ("fp16", "sm120"), ("fp32", "sm89")]
+    ("precision", "sm"),
+    [
+        pytest.param("fp16", "sm86", marks=pytest.mark.slow),
+        pytest.param("fp16", "sm89", marks=pytest.mark.slow),
+        ("fp16", "sm120"),
+        ("fp32", "sm89"),
+    ],
 )
 def test_the_shipped_engine_builds(precision, sm):
     model = onnx.load(resolve_engine("person-light"))
