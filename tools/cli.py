@@ -1,20 +1,22 @@
 """The command `maskstream`: its subcommands, and what becomes of an error.
 
-A user's mistake ends in one line on standard error and an exit code, never in a traceback.
+A user's mistake ends in one line on standard error and an exit code, never in a traceback. Only the
+command that was asked for is loaded, and none for the list of them.
 """
 
+import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from importlib import import_module
-from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
 from maskstream.errors import MaskstreamError
 from maskstream.stream.addresses.redact import hide_from_process_list, scrubbed, shown
 from maskstream.tools.arguments.extras import with_install_command
+from maskstream.tools.standard_streams import lost_output, prepare_streams
 
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
@@ -26,27 +28,100 @@ _IN_OUR_WORDS = {
 }  # fmt: skip
 """What typer says -> what we say."""
 
-COMMANDS: Mapping[str, tuple[str, str]] = {
-    "run": ("maskstream.tools.run.command", "run"),
-    "config": ("maskstream.tools.run.config_command", "config_app"),
-    "top": ("maskstream.tools.top", "top"),
-    "doctor": ("maskstream.tools.doctor.command", "doctor"),
-    "engines": ("maskstream.tools.engine_files.engines_command", "app"),
-    "devices": ("maskstream.tools.devices", "devices"),
-    "images": ("maskstream.tools.images", "images"),
-    "data": ("maskstream.tools.datasets.command", "data_app"),
-    "train": ("maskstream.tools.training.train_command", "train"),
-    "tune": ("maskstream.tools.training.tune_command", "tune"),
-    "eval": ("maskstream.tools.training.eval_command", "evaluate"),
-    "export": ("maskstream.tools.engine_files.export_command", "export"),
-    "build": ("maskstream.tools.engine_files.build_command", "build"),
-    "import": ("maskstream.tools.engine_files.import_command", "import_weights"),
-    "quantize": ("maskstream.tools.engine_files.quantize_command", "quantize"),
-    "parity": ("maskstream.tools.engine_files.parity_command", "parity"),
-    "bench": ("maskstream.tools.measuring.command", "bench"),
-    "web-demo": ("maskstream.tools.web_demo.command", "web_demo"),
+
+class _Command(NamedTuple):
+    module: str
+    """Below ``maskstream.tools``."""
+    attribute: str
+    help: str
+    """The first line of its own help."""
+
+
+COMMANDS: Mapping[str, _Command] = {
+    "run": _Command(
+        "run.command",
+        "run",
+        "Mask the objects in every frame of a video, and say where the time went.",
+    ),
+    "config": _Command(
+        "run.config_command",
+        "config_app",
+        "Check and explain a file of sources and options for `maskstream run --config`.",
+    ),
+    "top": _Command(
+        "top", "top", "Show the figures of one or several runs, until they are over or Ctrl-C."
+    ),
+    "doctor": _Command(
+        "doctor.command",
+        "doctor",
+        "Look at codecs, encoders, GPU, OpenVINO, engines, memory, disk, display and cameras.",
+    ),
+    "engines": _Command(
+        "engine_files.engines_command",
+        "app",
+        "List the engines that have a name, or fetch one.",
+    ),
+    "devices": _Command(
+        "devices", "devices", "List the cameras with their formats, sizes and rates."
+    ),
+    "images": _Command(
+        "images.command",
+        "images",
+        "Mask the objects in a picture, or in each picture of a folder.",
+    ),
+    "data": _Command(
+        "datasets.command", "data_app", "Convert, check, show, divide and fetch labelled pictures."
+    ),
+    "train": _Command(
+        "training.train_command",
+        "train",
+        "Train a network; `maskstream export` makes an engine of it.",
+    ),
+    "tune": _Command(
+        "training.tune_command",
+        "tune",
+        "Search for the options of `maskstream train` that score best on --val.",
+    ),
+    "eval": _Command(
+        "training.eval_command",
+        "evaluate",
+        "Measure an engine's box and mask AP by COCO's rules, with pycocotools.",
+    ),
+    "export": _Command(
+        "engine_files.export_command",
+        "export",
+        "Write one ONNX file: weights, graph and a manifest, for every backend.",
+    ),
+    "build": _Command(
+        "engine_files.build_command",
+        "build",
+        "Build an engine for an NVIDIA GPU with TensorRT; Ctrl-C ends the build.",
+    ),
+    "import": _Command(
+        "engine_files.import_command",
+        "import_weights",
+        "Read files of weights strictly, and write an ONNX file with graph and manifest.",
+    ),
+    "quantize": _Command(
+        "engine_files.quantize_command",
+        "quantize",
+        "Make an INT8 engine: half as large, quicker on some processors, a little less exact.",
+    ),
+    "parity": _Command(
+        "engine_files.parity_command",
+        "parity",
+        "Give two engines the same frames, and leave with exit code 1 if they differ too much.",
+    ),
+    "bench": _Command(
+        "measuring.command", "bench", "Measure an engine and the whole pipeline on this machine."
+    ),
+    "web-demo": _Command(
+        "web_demo.command",
+        "web_demo",
+        "Serve a page to try engines on pictures, clips and the browser's camera.",
+    ),
 }
-"""Module and what in it is the command, by name, in the order of the help."""
+"""The commands by name, in the order of the help."""
 
 
 def _normalized(name: str) -> str:
@@ -56,6 +131,8 @@ def _normalized(name: str) -> str:
 
 def _show_version(is_wanted: bool) -> None:
     if is_wanted:
+        from importlib.metadata import version
+
         print(f"maskstream {version('maskstream')}")
         raise typer.Exit
 
@@ -64,15 +141,23 @@ def _common(
     _version: Annotated[
         bool,
         typer.Option(
-            "--version", callback=_show_version, is_eager=True, help="Show the version and leave."
+            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
         ),
     ] = False,
 ) -> None:
     """Options that stand before the subcommand."""
 
 
-def make_app(names: Iterable[str]) -> typer.Typer:
-    """Return the command line with these commands."""
+def load_command(name: str) -> Callable[..., Any] | typer.Typer:
+    """Return a command's function, or the group of its subcommands."""
+    entry = COMMANDS[name]
+    module = import_module(f"maskstream.tools.{entry.module}")
+    loaded: Callable[..., Any] | typer.Typer = getattr(module, entry.attribute)
+    return loaded
+
+
+def make_app(wanted: Collection[str]) -> typer.Typer:
+    """Return the command line, with these commands loaded and the others by name alone."""
     app = typer.Typer(
         name="maskstream",
         help="Instance segmentation on video: every frame comes out with its objects masked.",
@@ -85,9 +170,11 @@ def make_app(names: Iterable[str]) -> typer.Typer:
         },
     )
     app.callback()(_common)
-    for name in names:
-        module, attribute = COMMANDS[name]
-        command = getattr(import_module(module), attribute)
+    for name, entry in COMMANDS.items():
+        if name not in wanted:
+            app.command(name, help=entry.help)(_not_loaded)
+            continue
+        command = load_command(name)
         if isinstance(command, typer.Typer):
             app.add_typer(command, name=name)
         else:
@@ -95,18 +182,22 @@ def make_app(names: Iterable[str]) -> typer.Typer:
     return app
 
 
-def _needed(arguments: list[str]) -> Iterable[str]:
-    """Return the commands that a command line may mean: loading all of them takes a second."""
-    first = _normalized(arguments[0]) if arguments else ""
-    if first in COMMANDS:
-        return (first,)
-    return () if first == "--version" else COMMANDS
+def _not_loaded() -> None:
+    """Stand in for a command in the list of them."""
+    raise AssertionError("a command is loaded before it is called")
 
 
 def main() -> None:
     """Run the command line and leave with its exit code."""
+    prepare_streams()
     hide_from_process_list(sys.argv[1:])
-    sys.exit(run_command_line(sys.argv[1:]))
+    code = run_command_line(sys.argv[1:])
+    # What a run prints is a courtesy; of other commands it is what was asked for.
+    reason = lost_output()
+    if reason and not code and sys.argv[1:2] != ["run"]:
+        print(f"maskstream: standard output: cannot be written ({reason}).", file=sys.stderr)
+        code = MaskstreamError.exit_code
+    sys.exit(code)
 
 
 def run_command_line(arguments: list[str]) -> int:
@@ -116,7 +207,7 @@ def run_command_line(arguments: list[str]) -> int:
         arguments: Without the program's name.
     """
     try:
-        app = make_app(_needed(arguments))
+        app = make_app([_normalized(word) for word in arguments[:1]])
         return app(arguments, prog_name="maskstream", standalone_mode=False) or 0
     except typer.TyperException as exc:
         if exc.format_message():  # empty where the help was shown for want of a command
@@ -130,6 +221,30 @@ def run_command_line(arguments: list[str]) -> int:
         return exc.exit_code
     except (KeyboardInterrupt, typer.Abort):
         return EXIT_INTERRUPTED
+    except Exception as exc:
+        if sys.flags.dev_mode:
+            raise
+        print(_unexpected_line(exc, arguments), file=sys.stderr)
+        return MaskstreamError.exit_code
+
+
+def _unexpected_line(exc: Exception, arguments: list[str]) -> str:
+    """Return one line about an error that nothing expected, with the file that it is about."""
+    named = getattr(exc, "filename", None) or next(filter(_is_file, arguments[1:]), None)
+    subject = f"{shown(os.fsdecode(named))}: " if isinstance(named, str | bytes | Path) else ""
+    text = " ".join(str(getattr(exc, "strerror", None) or exc).split())
+    reason = f"{type(exc).__name__}: {text}" if text else type(exc).__name__
+    return scrubbed(
+        f"maskstream {arguments[0]}: {subject}{reason.rstrip('.')}; for where in the code, run "
+        f"python -X dev -m maskstream {arguments[0]} ..."
+    )
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def _usage_line(exc: typer.TyperException, arguments: list[str]) -> str:
@@ -148,5 +263,5 @@ def _usage_line(exc: typer.TyperException, arguments: list[str]) -> str:
 
 
 def _is_source(text: str) -> bool:
-    """Whether somebody left out `run` before what is to be run."""
+    """Whether `run` was left out before what is to be run."""
     return "://" in text or Path(text).exists()

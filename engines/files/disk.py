@@ -33,8 +33,12 @@ def write_text_atomically(path: Path, text: str) -> None:
 def user_cache_dir() -> Path:
     """Return the folder for what can be fetched again, by the XDG base directory specification."""
     configured = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    base = configured if configured.is_absolute() else Path.home() / ".cache"
-    return base / "maskstream"
+    if configured.is_absolute():
+        return configured / "maskstream"
+    try:
+        return Path.home() / ".cache" / "maskstream"
+    except RuntimeError:  # no HOME, and no entry for the user: below it no folder can be made
+        return Path(os.devnull) / "maskstream"
 
 
 def partial_path(path: Path) -> Path:

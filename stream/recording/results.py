@@ -34,11 +34,18 @@ def frame_record(
         tracking its track's number, whether the network saw it in this frame or its track goes on
         without (``origin``), and for how many frames (``age_frames``).
     """
-    rows = [
+    rows = instance_records(instances, class_names, width=width, height=height)
+    return {"source": source, "seq": seq, "pts_s": round(pts_s, 6), "instances": rows}
+
+
+def instance_records(
+    instances: Instances, class_names: Sequence[str], *, width: int, height: int
+) -> list[dict[str, Any]]:
+    """Return the instances of one picture as plain values; arguments as of `frame_record`."""
+    return [
         _instance(instances, index, class_names, width=width, height=height)
         for index in range(len(instances))
     ]
-    return {"source": source, "seq": seq, "pts_s": round(pts_s, 6), "instances": rows}
 
 
 def as_json(record: dict[str, Any]) -> str:

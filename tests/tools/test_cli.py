@@ -1,11 +1,18 @@
 """The command line as a user meets it: real processes, their exit codes and what they print."""
 
+import inspect
 import json
+import os
 import re
+import shutil
+import subprocess
+import sys
 
 import pytest
+import typer
 
 from maskstream.engines.files.zoo import list_engines
+from maskstream.tools.cli import COMMANDS, load_command, run_command_line
 
 
 def test_version_is_one_line(maskstream):
@@ -99,3 +106,75 @@ def test_engines_lists_every_name(maskstream):
     assert (done.returncode, done.stderr) == (0, "")
     for entry in list_engines():
         assert entry.name in done.stdout
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_list_of_commands_says_what_each_says_of_itself(name):
+    command = load_command(name)
+    if isinstance(command, typer.Typer):
+        callback = command.registered_callback
+        is_said = isinstance(command.info.help, str)
+        text = command.info.help if is_said else inspect.getdoc(callback and callback.callback)
+    else:
+        text = inspect.getdoc(command)
+    assert text
+    first = " ".join(text.split("\n\n")[0].split())
+    assert COMMANDS[name].help == first
+
+
+def test_an_error_that_nothing_expected_is_one_line_with_the_files_name(
+    monkeypatch, tmp_path, capsys
+):
+    path = tmp_path / "in.png"
+    path.write_bytes(b"x")
+
+    def broken(_name):
+        raise RuntimeError("one\nand another")
+
+    monkeypatch.setattr("maskstream.tools.cli.load_command", broken)
+    assert run_command_line(["images", str(path)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"maskstream images: {path}: RuntimeError: one and another; ")
+
+
+def shell(command, **options):
+    text = f"{sys.executable} -m maskstream {command}"
+    return subprocess.run(["bash", "-c", text], capture_output=True, check=False, **options)
+
+
+@pytest.mark.parametrize("streams", ["2>&-", ">&- 2>&-", "<&- >&- 2>&-", "> /dev/full"])
+def test_a_run_does_not_need_standard_streams(tmp_path, streams):
+    source = "'synthetic:numbered?size=320x240&frames=4'"
+    done = shell(f"run {source} --results r.ndjson -q {streams}", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert len((tmp_path / "r.ndjson").read_text().splitlines()) == 4
+
+
+def test_a_list_that_cannot_be_written_is_an_error_but_not_that_its_reader_left():
+    full = shell("engines > /dev/full")
+    assert full.returncode == 2
+    assert full.stderr == (
+        b"maskstream: standard output: cannot be written (No space left on device).\n"
+    )
+    left = shell("engines | head -c 1; exit ${PIPESTATUS[0]}")
+    assert (left.returncode, left.stderr) == (0, b"")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become a user without an entry")
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="setpriv is not installed")
+def test_a_user_without_a_home_and_an_entry_runs_without_a_cache(tmp_path):
+    tmp_path.chmod(0o777)
+    for folder in tmp_path.parents:
+        if not folder.stat().st_mode & 0o001:
+            pytest.skip(f"{folder}: another user cannot enter it")
+    if not os.access(sys.executable, os.X_OK):
+        pytest.skip("the interpreter cannot be run by another user")
+    done = subprocess.run(
+        ["env", "-u", "HOME", "setpriv", "--reuid=12345", "--regid=12345", "--clear-groups",
+         sys.executable, "-c",
+         "from maskstream.engines.files.disk import user_cache_dir as f; print(f())"],
+        capture_output=True, text=True, check=False, cwd=tmp_path,
+    )  # fmt: skip
+    if "Permission denied" in done.stderr:
+        pytest.skip("another user cannot read the interpreter's files")
+    assert (done.returncode, done.stdout) == (0, "/dev/null/maskstream\n"), done.stderr

@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import Self
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,7 +19,7 @@ from maskstream.stream.memory.frame import planes_of
 from maskstream.stream.pixels.crops import PlanesPicture
 from maskstream.stream.pixels.scaling import network_input
 from maskstream.stream.sources.open import open_source
-from maskstream.tools.arguments.pictures import SUFFIXES
+from maskstream.tools.arguments.pictures import holds_picture, pictures_of, read_picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +50,8 @@ def read_samples(source: Path, count_max: int) -> Iterator[Sample]:
     Raises:
         SourceError: There is none, or one cannot be read.
     """
-    paths = [source]
-    if source.is_dir():
-        paths = sorted(path for path in source.iterdir() if path.suffix.lower() in SUFFIXES)
-        if not paths:
-            raise SourceError(f"{source}: no pictures in it; files in {', '.join(SUFFIXES)}.")
-    if paths[0].suffix.lower() in SUFFIXES:
+    paths = pictures_of(source) if source.is_dir() else [source]
+    if source.is_dir() or holds_picture(source):
         step = max(1, len(paths) // count_max)
         yield from map(_picture, paths[::step][:count_max])
     else:
@@ -64,10 +59,10 @@ def read_samples(source: Path, count_max: int) -> Iterator[Sample]:
 
 
 def _picture(path: Path) -> Sample:
-    bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    bgr = read_picture(path)
     if bgr is None:
         raise SourceError(f"{path}: cannot be read as a picture; take it out.")
-    return Sample.of_rgb(np.asarray(bgr[..., ::-1], np.uint8))
+    return Sample.of_rgb(bgr[..., ::-1])
 
 
 def _frames(source: Path, count_max: int) -> Iterator[Sample]:

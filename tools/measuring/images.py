@@ -20,7 +20,7 @@ from maskstream.engines.interface.fit import fitted
 from maskstream.engines.interface.instances import Instances
 from maskstream.errors import SourceError
 from maskstream.stream.pixels.painter import DrawStyle
-from maskstream.tools.images import BATCH, draw_on
+from maskstream.tools.images.masking import BATCH, draw_on
 from maskstream.tools.measuring.bench_engine import Quartiles
 from maskstream.tools.measuring.tables import table
 

@@ -22,9 +22,9 @@ from maskstream.engines.interface.instances import Instances
 from maskstream.errors import SourceError
 from maskstream.stream.pixels.painter import DrawStyle
 from maskstream.stream.processes.machine import available_cores
-from maskstream.stream.recording.results import frame_record
-from maskstream.tools.arguments.pictures import read_bgr
-from maskstream.tools.images import Picture, detect_pictures, draw_on
+from maskstream.stream.recording.results import instance_records
+from maskstream.tools.arguments.pictures import read_picture as read_any
+from maskstream.tools.images.masking import Picture, detect_pictures, draw_on
 
 SIDE_MAX_PX = 10_000
 """Of a picture; a small file can hold a huge one, which would fill the memory when decoded."""
@@ -146,7 +146,7 @@ def read_picture(path: Path, name: str) -> NDArray[np.uint8]:
     if max(width, height) > SIDE_MAX_PX:
         raise SourceError(f"{name}: is {width}x{height}; at most {SIDE_MAX_PX} a side are taken.")
     # FFmpeg gives no size where it finds the header's absurd.
-    bgr = read_bgr(path) if min(width, height) > 0 else None
+    bgr = read_any(path) if min(width, height) > 0 else None
     if bgr is None:
         raise SourceError(f"{name}: cannot be read as a picture.")
     return bgr
@@ -161,15 +161,13 @@ def look_at(bgr: NDArray[np.uint8], name: str, engines: Engines, choice: Choice)
     """
     instances, names = engines.detect(Picture(Path(name), bgr), choice)
     height, width = bgr.shape[:2]
-    record = frame_record(
-        instances, source=0, seq=0, pts_s=0.0, class_names=names, width=width, height=height
-    )
+    records = instance_records(instances, names, width=width, height=height)
     drawn = draw_on(bgr, instances, DrawStyle(names))
     rows: list[Row] = [
         [entry["class"], entry["score"], *entry["box"], int(instances.mask(index).sum())]
-        for index, entry in enumerate(record["instances"])
+        for index, entry in enumerate(records)
     ]
-    document = coco_document([(name, width, height, record["instances"])], names)
+    document = coco_document([(name, width, height, records)], names)
     return Seen(np.ascontiguousarray(drawn[..., ::-1]), rows, document)
 
 

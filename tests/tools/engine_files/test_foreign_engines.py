@@ -9,7 +9,7 @@ import pytest
 from maskstream.stream.delivery import parse_deliveries
 from maskstream.stream.options import RunOptions, RuntimeOptions
 from maskstream.stream.supervision.supervisor import run_pipeline
-from maskstream.tools.images import images
+from maskstream.tools.images.command import images
 from tests.helpers.engines.foreign import CLASS_NAMES, changed_file
 
 
@@ -48,7 +48,7 @@ def test_pictures_are_masked_by_it(engine, tmp_path):
     cv2.imwrite(str(picture), noise)
     results = tmp_path / "seen.ndjson"
     images(
-        picture, tmp_path / "out.png", engine=str(engine), score=0.1, results=results,
+        picture, output=tmp_path / "out.png", engine=str(engine), score=0.1, results=results,
         backend="openvino", family="yolo-seg",
     )  # fmt: skip
     assert _classes_seen(results)[1] <= set(CLASS_NAMES)

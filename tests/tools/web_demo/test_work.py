@@ -16,7 +16,7 @@ from pycocotools import mask as coco_mask
 
 from maskstream.engines import open_engine
 from maskstream.errors import ConfigError, SourceError
-from maskstream.tools.images import Picture, detect_pictures
+from maskstream.tools.images.masking import Picture, detect_pictures
 from maskstream.tools.web_demo.command import web_demo
 from maskstream.tools.web_demo.work import (
     KEPT_S,

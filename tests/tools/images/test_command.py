@@ -16,8 +16,10 @@ import pytest
 from maskstream.engines.interface.instances import Instances
 from maskstream.errors import ConfigError, OutputError, SourceError
 from maskstream.stream.pixels.painter import DrawStyle
-from maskstream.tools.arguments.pictures import read_bgr
-from maskstream.tools.images import _lines, draw_on, images
+from maskstream.tools.arguments.pictures import read_picture
+from maskstream.tools.images import command
+from maskstream.tools.images.masking import draw_on
+from maskstream.tools.images.work import _lines
 from tests.helpers.engines.tiny import CLASS_NAMES, tiny_engine_file
 from tests.helpers.x_screen import x_screen
 
@@ -25,6 +27,10 @@ from tests.helpers.x_screen import x_screen
 @pytest.fixture(scope="module")
 def engine():
     return str(tiny_engine_file())
+
+
+def images(source, output, engine, **options):
+    command.images(source, output=output, engine=engine, **options)
 
 
 def _picture(path, width=70, height=51, seed=0):
@@ -120,7 +126,7 @@ def test_what_cannot_be_done_is_refused(engine, tmp_path, monkeypatch, arguments
 
 
 def test_a_full_disk_is_told_and_leaves_no_results_of_that_name(tmp_path, monkeypatch):
-    monkeypatch.setattr("maskstream.tools.images.partial_path", lambda _: Path("/dev/full"))
+    monkeypatch.setattr("maskstream.tools.images.work.partial_path", lambda _: Path("/dev/full"))
     with (
         pytest.raises(OutputError, match=r"r\.ndjson: cannot be written \(No space left"),
         _lines(tmp_path / "r.ndjson") as lines,
@@ -136,7 +142,7 @@ def test_a_picture_that_claims_more_pixels_than_fit_is_no_picture(tmp_path):
     header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
     parts = chunk(b"IHDR", header) + chunk(b"IDAT", compress(b"0")) + chunk(b"IEND", b"")
     (tmp_path / "large.png").write_bytes(b"\x89PNG\r\n\x1a\n" + parts)
-    assert read_bgr(tmp_path / "large.png") is None
+    assert read_picture(tmp_path / "large.png") is None
 
 
 def test_displaying_without_a_display_is_refused(engine, tmp_path, monkeypatch):
@@ -150,8 +156,8 @@ def test_pictures_are_shown_one_after_another_until_q(engine, tmp_path, reposito
     for name in ("a", "b", "c"):
         _picture(tmp_path / f"{name}.png", width=320, height=240)
     code = (
-        "import sys; from pathlib import Path; from maskstream.tools.images import images\n"
-        f"images(Path({str(tmp_path)!r}), None, {engine!r}, display=True, score=0.0)"
+        "import sys; from pathlib import Path; from maskstream.tools.images.command import images\n"
+        f"images(Path({str(tmp_path)!r}), engine={engine!r}, display=True, score=0.0)"
     )
     with x_screen() as screen:
         process = subprocess.Popen(
@@ -168,3 +174,86 @@ def test_pictures_are_shown_one_after_another_until_q(engine, tmp_path, reposito
         finally:
             process.kill()
             process.wait()
+
+
+def read_any(path, **options):
+    picture = read_picture(path, **options)
+    assert picture is not None
+    return picture
+
+
+@pytest.mark.parametrize("kind", ["AVIF", "JPEG", "PNG", "TIFF", "WEBP"])
+@pytest.mark.parametrize("orientation", [2, 3, 6, 8])
+def test_a_photo_is_read_upright(tmp_path, kind, orientation):
+    """Beside Pillow, which turns by the same tag."""
+    from PIL import Image, ImageOps
+
+    picture = np.zeros((40, 64, 3), np.uint8)
+    picture[:20, :32], picture[20:, :32], picture[:20, 32:] = (255, 0, 0), (0, 255, 0), (0, 0, 255)
+    exif = Image.Exif()
+    exif[0x112] = orientation
+    path = tmp_path / "photo"
+    Image.fromarray(picture).save(path, kind, exif=exif)
+    with Image.open(path) as opened:
+        upright = np.asarray(ImageOps.exif_transpose(opened).convert("RGB"), np.int16)
+    read = read_any(path)[..., ::-1]
+    assert read.shape == upright.shape
+    assert np.abs(read - upright).mean() < 8
+
+
+def test_of_a_folder_pictures_are_told_by_what_they_hold(engine, tmp_path, capsys):
+    (tmp_path / "in").mkdir()
+    picture = _picture(tmp_path / "in/a.png")
+    for name, kind in (("b.jfif", ".jpg"), ("c.HEIC", ".avif"), ("d", ".webp"), ("e.gif", ".gif")):
+        data = cv2.imencode(kind, picture)[1]
+        (tmp_path / "in" / name).write_bytes(data.tobytes())
+    (tmp_path / "in/notes.txt").write_text("no picture")
+    (tmp_path / "in/.hidden.png").write_bytes(b"no picture either")
+    images(tmp_path / "in", tmp_path / "out", engine, score=0.0)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "a.png", "b.jfif.jpg", "c.HEIC.jpg", "d.jpg", "e.gif.jpg",
+    ]  # fmt: skip
+    told = capsys.readouterr()
+    assert "5 of 5 pictures done" in told.out
+    assert told.err == f"maskstream: {tmp_path}/in: no pictures, so ignored: notes.txt.\n"
+
+
+@pytest.mark.parametrize("bits", [10, 12, 14])
+def test_a_picture_of_few_bits_in_sixteen_is_scaled_by_what_is_in_it(tmp_path, bits):
+    grey = np.random.default_rng(0).integers(0, 256, (40, 60)).astype(np.uint8)
+    assert cv2.imwrite(str(tmp_path / "deep.png"), grey.astype(np.uint16) << (bits - 8))
+    told: list[str] = []
+    read = read_any(tmp_path / "deep.png", note=told.append)
+    assert np.abs(read[..., 0].astype(int) - grey).max() <= 2
+    assert "scaled to 8 bits" in told[0]
+
+
+def test_a_picture_of_full_range_in_sixteen_bits_keeps_its_values(tmp_path):
+    grey = np.random.default_rng(0).integers(0, 256, (40, 60)).astype(np.uint8)
+    assert cv2.imwrite(str(tmp_path / "deep.png"), grey.astype(np.uint16) * 257)
+    told: list[str] = []
+    assert (read_any(tmp_path / "deep.png", note=told.append)[..., 0] == grey).all()
+    assert told == []
+
+
+def test_thermal_values_far_above_zero_are_stretched(tmp_path):
+    kelvin = np.linspace(29_000, 31_000, 2400).reshape(40, 60).astype(np.uint16)
+    assert cv2.imwrite(str(tmp_path / "thermal.tif"), kelvin)
+    read = read_any(tmp_path / "thermal.tif")[..., 0]
+    assert (read[0, 0], read[-1, -1]) == (0, 255)
+
+
+def test_names_that_are_no_utf_8_are_read_written_and_shown(engine, tmp_path):
+    (tmp_path / "in").mkdir()
+    _picture(tmp_path / "plain.png")
+    name = os.fsdecode(b"caf\xe9.png")
+    (tmp_path / "plain.png").rename(tmp_path / "in" / name)
+    done = subprocess.run(
+        [sys.executable, "-m", "maskstream", "images", "in", "-o", "out", "--results", "r.ndjson",
+         "--engine", engine, "--score", "0"],
+        capture_output=True, check=False, cwd=tmp_path,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [name]
+    assert done.stdout.startswith(b"out/caf\xe9.png\n")
+    assert json.loads((tmp_path / "r.ndjson").read_text())["image"] == "in/caf\\xe9.png"
