@@ -41,7 +41,7 @@ COMMANDS: Mapping[str, _Command] = {
     "run": _Command(
         "run.command",
         "run",
-        "Mask the objects in every frame of a video, and say where the time went.",
+        "Mask the objects in every frame of a video, and report where the time went.",
     ),
     "config": _Command(
         "run.config_command",
