@@ -95,27 +95,33 @@ def fuzz(arguments: argparse.Namespace, folder: Path) -> int:
     rng = random.Random(arguments.seed)
     until_s = time.monotonic() + arguments.minutes * 60
     child, tried, wrong, number = Child(folder), Counter[str](), 0, 0
+    known: set[str] = set()
     try:
         while time.monotonic() < until_s:
             number += 1
             kind = rng.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
             if arguments.only and kind not in arguments.only:
                 continue
-            wrong += not is_right(child, folder, arguments, f"{kind}:{number}")
+            wrong += not is_right(child, folder, arguments, f"{kind}:{number}", known)
             tried[kind] += 1
     finally:
         child.close()
-    say(f"seed {arguments.seed}: {dict(tried)} tried, {wrong} went wrong")
+    say(f"seed {arguments.seed}: {dict(tried)} tried, {wrong} went wrong in {len(known)} ways")
     return wrong
 
 
-def is_right(child: Child, folder: Path, arguments: argparse.Namespace, case: str) -> bool:
-    """Try one case, tell and keep what went wrong."""
+def is_right(
+    child: Child, folder: Path, arguments: argparse.Namespace, case: str, known: set[str]
+) -> bool:
+    """Try one case, tell and keep what went wrong; at length where it is not ``known`` yet."""
     kind, _, number = case.partition(":")
     began_s = time.monotonic()
     word, text = child.ask(kind, arguments.seed, int(number))
     if word == "wrong":
-        say(f"--seed {arguments.seed} --case {case} went wrong: {text}")
+        place = ([line for line in text.splitlines() if line.startswith("  File")] or [text])[-1]
+        told = f"again{place}" if place in known else text
+        known.add(place)
+        say(f"--seed {arguments.seed} --case {case} went wrong: {told}")
         if arguments.keep:
             kept = Path(arguments.keep) / f"{arguments.seed}-{kind}-{number}"
             shutil.copytree(folder / "case", kept, dirs_exist_ok=True)
@@ -151,7 +157,7 @@ def main() -> None:
             sys.exit(fuzz(arguments, folder) > 0)
         arguments.verbose, child = True, Child(folder)
         try:
-            is_fine = is_right(child, folder, arguments, arguments.case)
+            is_fine = is_right(child, folder, arguments, arguments.case, set())
         finally:
             child.close()
         sys.exit(not is_fine)
