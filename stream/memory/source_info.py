@@ -119,6 +119,11 @@ class Source(Protocol):
     info: SourceInfo
 
     @property
+    def decode_error_count(self) -> int:
+        """Frames so far that could not be decoded."""
+        ...
+
+    @property
     def error(self) -> SourceProblem | None:
         """Why the frames ended early; None after a regular end and before any end."""
         ...

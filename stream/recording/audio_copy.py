@@ -13,7 +13,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
-from typing import cast
 
 import av
 import av.error
@@ -21,11 +20,13 @@ from av.audio.stream import AudioStream
 from av.bitstream import BitStreamFilterContext
 from av.container import OutputContainer
 from av.packet import Packet
-from av.stream import Discard, Stream
+from av.stream import Discard
 
 from maskstream.errors import SourceError
 from maskstream.stream.recording.audio_fit import misfit_of, unframing_of
-from maskstream.stream.sources.media import cause_of, open_media, packets_of, start_of
+from maskstream.stream.recording.audio_times import sound_of, watched_video
+from maskstream.stream.sources.media import cause_of, open_media, start_of
+from maskstream.stream.sources.stretches import stretches_of
 
 _DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG, errno.EROFS})
 _PEEKED_MAX = 500
@@ -58,6 +59,7 @@ class AudioCopy:
         self._packets: Iterator[Packet[AudioStream]] = iter(())
         self._next: Packet[AudioStream] | None = None
         self._failure: str | None = None
+        self._gaps_s: list[tuple[Fraction, Fraction]] = []
         self._notes: list[str] = []
         self.packet_count = 0
         """Packets written so far."""
@@ -66,8 +68,11 @@ class AudioCopy:
         except SourceError as exc:
             self._notes.append(str(exc))
             return
+        video = watched_video(self._input)
+        self._is_searchable = video is None or stretches_of(self._input, video).is_searchable
         for stream in self._input.streams:
-            stream.discard = Discard.default if stream.type == "audio" else Discard.all
+            is_read = stream.type == "audio" or stream is video
+            stream.discard = Discard.default if is_read else Discard.all
         self._start_s = start_of(self._input) or Fraction(0)
         packets = self._read()
         firsts, peeked = self._peek(packets)
@@ -97,9 +102,15 @@ class AudioCopy:
         for track in self._tracks.values():
             track.start += round(start_s / track.time_base)
         # A source that cannot be searched is read from its beginning.
+        if not self._is_searchable:
+            return
         with suppress(av.error.FFmpegError):
             self._input.seek(int((self._start_s + start_s) * av.time_base))
             self._packets, self._next = self._read(), None
+
+    def close_gap(self, at_s: Fraction, by_s: Fraction) -> None:
+        """Move the sound from ``at_s`` after the source's start on to be earlier by ``by_s``."""
+        self._gaps_s.append((at_s, by_s))
 
     def copy_until(self, limit_s: Fraction | None) -> None:
         """Write the packets that start before ``limit_s``; all that are left where it is None.
@@ -124,9 +135,7 @@ class AudioCopy:
 
     def _read(self) -> Iterator[Packet[AudioStream]]:
         try:
-            for packet in packets_of(self._input, self._input.streams.audio):
-                if packet.size and _decode_time(packet) is not None:
-                    yield cast("Packet[AudioStream]", packet)
+            yield from sound_of(self._input)
         except av.error.FFmpegError as exc:
             self._failure = cause_of(exc)
 
@@ -164,14 +173,20 @@ class AudioCopy:
         track, when = self._tracks.get(packet.stream.index), _decode_time(packet)
         if limit_s is None or track is None or when is None:
             return True
-        return (when - track.start) * packet.time_base < limit_s
+        return self._moved(when - track.start, track.time_base) * track.time_base < limit_s
+
+    def _moved(self, time: int, time_base: Fraction) -> int:
+        """Return ``time`` as it is in the recording, whose long gaps are closed up."""
+        by_s = sum(by_s for at_s, by_s in self._gaps_s if time * time_base >= at_s)
+        return time - round(by_s / time_base)
 
     def _write(self, packet: Packet[AudioStream]) -> None:
         track, dts = self._tracks.get(packet.stream.index), _decode_time(packet)
         if track is None or track.is_broken or dts is None:
             return
-        dts -= track.start
-        pts = dts if packet.pts is None else packet.pts - track.start
+        lead = 0 if packet.pts is None else packet.pts - dts
+        dts = self._moved(dts - track.start, track.time_base)
+        pts = dts + lead
         if (track.last_dts is not None and dts <= track.last_dts) or pts < dts:
             track.skipped_count += 1
             return
@@ -195,5 +210,5 @@ class AudioCopy:
             self.packet_count += 1
 
 
-def _decode_time(packet: Packet[AudioStream] | Packet[Stream]) -> int | None:
+def _decode_time(packet: Packet[AudioStream]) -> int | None:
     return packet.pts if packet.dts is None else packet.dts

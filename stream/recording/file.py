@@ -68,6 +68,7 @@ class Recording:
         self._first_pts: int | None = None
         self._end_pts = 0
         self._frame_count = 0
+        self._notes: list[str] = []
         self._failure: OutputError | None = None
         self._summary: WriterSummary | None = None
         self._container: OutputContainer | None = None
@@ -81,7 +82,22 @@ class Recording:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What the user should know, one line each: sound that was left out."""
-        return self._audio.warnings if self._audio else ()
+        return (*self._notes, *(self._audio.warnings if self._audio else ()))
+
+    def close_gap(self, at_s: Fraction, by_s: Fraction) -> None:
+        """Move the sound along with pictures that were moved, and note it.
+
+        Args:
+            at_s: Where the pictures go on, in the source's time.
+            by_s: How much earlier they are in the recording.
+        """
+        if self._audio is not None:
+            self._audio.close_gap(at_s, by_s)
+        hours = float(by_s / 3600)
+        self._notes.append(
+            f"{self.path}: a gap of {hours:.2f} h without pictures is closed up, as it is longer "
+            "than this container can hold; record to .mkv to keep it."
+        )
 
     def start_at(self, pts: int) -> None:
         """Make ``pts`` the file's 0, before the first packet; sound before it is left out."""
@@ -202,6 +218,8 @@ class Recording:
         kept = self._keep_if_playable()
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             found, needed = "the disk is full", "free some space or choose another folder"
+        elif isinstance(error, av.error.ArgumentError) and self._frame_count:
+            found, needed = "the container refuses the time of a frame", "record to .mkv"
         else:
             found, needed = f"cannot be written ({cause_of(error)})", "choose another folder"
         after = f" after {self._frame_count} frames" if self._frame_count else ""

@@ -13,6 +13,7 @@ from maskstream.stream.codecs.encoding import EncoderSettings
 from maskstream.stream.codecs.frame_encoder import FrameEncoder
 from maskstream.stream.memory.frame import Planes
 from maskstream.stream.recording.file import WRITE_ERRORS, Recording, WriterSummary
+from maskstream.stream.recording.gaps import LongGaps
 from maskstream.stream.recording.paths import container_of
 
 
@@ -43,6 +44,7 @@ class VideoWriter:
         self._path = Path(path)
         self._encoder = FrameEncoder(settings, container_of(self._path))
         self._recording = Recording(self._path, self._encoder.stream, audio_from=audio_from)
+        self._gaps = LongGaps(settings.time_base, container_of(self._path))
         self._is_start_due = starts_at_zero
         self._is_flushed = False
 
@@ -68,7 +70,10 @@ class VideoWriter:
         if self._is_start_due:
             self._recording.start_at(pts)
             self._is_start_due = False
-        self._recording.mux(self._encoder.encode(planes, pts, duration=duration))
+        moved, closed_s = self._gaps.close(pts)
+        if closed_s:
+            self._recording.close_gap(pts * self._gaps.time_base, closed_s)
+        self._recording.mux(self._encoder.encode(planes, moved, duration=duration))
 
     def close(self, *, complete: bool = True) -> WriterSummary:
         """Finish the file and give it its own name. May be called twice.

@@ -16,7 +16,8 @@ from av.video.stream import VideoStream
 
 from maskstream.stream.pixels.geometry import UPRIGHT, Orientation, orientation_of
 
-_RATE_MAX_HZ = 1000
+RATE_MAX_HZ = 1000
+"""Higher rates than this are nonsense."""
 _SAMPLE_ASPECT_MAX = 8
 _BY_ANGLE = {  # PyAV counts anticlockwise
     90: Orientation(transpose=True, flip_y=True),
@@ -38,7 +39,7 @@ def frame_rate_of(stream: VideoStream, first: VideoFrame, time_base: Fraction) -
     if first.pts is None:  # a bare stream: its frames know better than its container
         stated = (spacing, stream.guessed_rate, stream.average_rate)
     for rate_hz in stated:
-        if rate_hz is not None and 0 < rate_hz <= _RATE_MAX_HZ:
+        if rate_hz is not None and 0 < rate_hz <= RATE_MAX_HZ:
             return Fraction(rate_hz)
     return None
 

@@ -107,6 +107,11 @@ class SyntheticSource:
         )
 
     @property
+    def decode_error_count(self) -> int:
+        """Always 0: nothing is decoded."""
+        return 0
+
+    @property
     def error(self) -> SourceProblem | None:
         """Always None: nothing can go wrong here."""
         return None

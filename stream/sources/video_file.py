@@ -40,11 +40,14 @@ from maskstream.stream.sources.facts import (
 )
 from maskstream.stream.sources.media import WANTED, cause_of, open_media, packets_of, start_of
 from maskstream.stream.sources.picture import PictureConverter, color_range_of
+from maskstream.stream.sources.stretches import shift_to_stretch, stretches_of
 from maskstream.stream.sources.timeline import Timeline
 
 _DEFAULT_RATE_HZ = Fraction(25)
 _DEVICE_FORMATS = frozenset({"nv12", "p010le", "p016le", "nv16", "nv24"})
 """Of frames that were fetched from a device; decoders on the processor make none of these."""
+_HELD_BACK_MAX = 64
+"""More than any decoder holds back: one for each thread, and those that wait for their order."""
 _HDR_TRANSFERS = frozenset({ColorTrc.SMPTE2084, ColorTrc.ARIB_STD_B67})
 
 
@@ -78,6 +81,9 @@ class VideoFile:
     def _begin(self, threads: int, decoder: str | None) -> None:
         uri = self._uri
         self._failure: str | None = None
+        self._undecodable: str | None = None
+        self.decode_error_count = 0
+        """Packets so far that could not be decoded, each of which is taken for a lost frame."""
         device = None if decoder is None else HWAccel(decoder, allow_software_fallback=True)
         self._container = open_media(uri, device)
         try:
@@ -85,6 +91,7 @@ class VideoFile:
             context = self._stream.codec_context
             context.thread_count = threads
             context.thread_type = ThreadType.AUTO
+            self._stretches = stretches_of(self._container, self._stream)
             self._decoded = self._decode()
             self._first = self._first_frame()
             # FFmpeg falls back to the processor by itself, and tells by the kind of its frames.
@@ -107,7 +114,16 @@ class VideoFile:
         count = self._damaged_count
         damaged = (f"{count} of the frames damaged, but shown",) if count else ()
         refused = (f"decoded by the processor, as {self._refused_by} does not take it",)
-        found = (*self._timeline.warnings(), *damaged, *(refused if self._refused_by else ()))
+        lost_count = self.decode_error_count
+        frames = "1 damaged frame" if lost_count == 1 else f"{lost_count} damaged frames"
+        lost = (f"{frames} could not be decoded ({self._undecodable}) and left out",)
+        found = (
+            *self._stretches.warnings(self.info.start_s),
+            *self._timeline.warnings(),
+            *damaged,
+            *(lost if lost_count else ()),
+            *(refused if self._refused_by else ()),
+        )
         return (*self.info.warnings, *(f"{self._uri}: {text}." for text in found))
 
     def frames(self) -> Iterator[DecodedFrame]:
@@ -132,18 +148,52 @@ class VideoFile:
         self._container.close()
 
     def _decode(self) -> Generator[VideoFrame]:
+        """Yield the frames of all packets; a packet that cannot be decoded costs its frame only."""
+        is_drained = False
         try:
             for packet in packets_of(self._container, [self._stream]):
-                yield from cast("Packet[VideoStream]", packet).decode()
+                if packet.size:
+                    yield from self._decoded_of(cast("Packet[VideoStream]", packet))
+                else:
+                    is_drained = True
+                    yield from self._held_back()
         except av.error.EOFError:
-            return
+            pass
         except av.error.FFmpegError as exc:
             self._failure = cause_of(exc)
+        if not is_drained:
+            yield from self._held_back()
+
+    def _decoded_of(self, packet: Packet[VideoStream]) -> list[VideoFrame]:
+        shift_to_stretch(packet, self._stretches)
+        try:
+            return packet.decode()
+        except av.error.FFmpegError as exc:
+            self._note_undecodable(exc)
+            return []
+
+    def _held_back(self) -> Iterator[VideoFrame]:
+        """Yield what the decoder still holds at the end of the file."""
+        for _ in range(_HELD_BACK_MAX):
+            try:
+                yield from self._stream.codec_context.decode(None)
+            except av.error.EOFError:
+                return
+            except av.error.FFmpegError as exc:
+                # The frames behind the damaged one come when asked again.
+                self._note_undecodable(exc)
+            else:
+                return
+
+    def _note_undecodable(self, error: av.error.FFmpegError) -> None:
+        self.decode_error_count += 1
+        self._undecodable = cause_of(error)
 
     def _first_frame(self) -> VideoFrame:
         frame = next(self._decoded, None)
         if frame is None:
-            cause = f" ({self._failure})" if self._failure else ""
+            found = self._failure or self._undecodable
+            cause = f" ({found})" if found else ""
             raise SourceError(f"{self._uri}: not one frame can be decoded{cause}; {WANTED}.")
         return frame
 

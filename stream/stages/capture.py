@@ -121,8 +121,11 @@ def open_reader(
 def _read_all(stage: Stage, slots: FreeSlots, reader: Source, settings: CaptureSettings) -> None:
     damage = _Damage(stage, settings.damage_share)
     stage.page.begin(0, time.monotonic_ns())
+    frame_count = 0
     for captured in decode(reader, settings.max_frames, first=stage.page.taken):
         stage.page.rest(time.monotonic_ns())
+        _count_undecodable(stage, captured.sequence)
+        frame_count = captured.sequence + 1 - reader.decode_error_count
         if damage.hits(captured):
             continue
         slot = slots.take()
@@ -133,6 +136,15 @@ def _read_all(stage: Stage, slots: FreeSlots, reader: Source, settings: CaptureS
             return
         # From here on the stage works again: on decoding the next frame.
         stage.page.begin(captured.sequence + 1, time.monotonic_ns())
+    if settings.max_frames is None or stage.page.taken < settings.max_frames:
+        _count_undecodable(stage, frame_count + reader.decode_error_count)
+
+
+def _count_undecodable(stage: Stage, sequence: int) -> None:
+    """Count the frames before number ``sequence`` that the file has and that are not decodable."""
+    while stage.page.taken < sequence:
+        stage.page.count_taken()
+        stage.page.count_dropped("decode_error")
 
 
 def _read_apart(stage: Stage, slots: FreeSlots, reader: Source, settings: CaptureSettings) -> None:
@@ -161,6 +173,8 @@ def _read_apart(stage: Stage, slots: FreeSlots, reader: Source, settings: Captur
             captured = None if slot is None else mailbox.take(is_over)
             if slot is None or captured is None:
                 break
+            if watch is None:
+                _count_undecodable(stage, captured.sequence)
             if damage.hits(captured):
                 continue
             _fill(stage, slot, captured, reader.info, settings.source_id)

@@ -35,13 +35,19 @@ def decode(reader: Source, max_frames: int | None, *, first: int = 0) -> Generat
         reader: From its beginning; a live one from now on.
         max_frames: Frames to read at most, those before ``first`` included.
         first: Number of the first frame to yield: those before it were captured already.
+
+    The frames of a file that cannot be decoded have numbers too; those of a live source, which is
+    never read twice, have none.
     """
     begun_ns = time.monotonic_ns()
     is_live = reader.info.kind == "live"
-    for sequence, frame in enumerate(reader.frames(), start=first if is_live else 0):
+    for count, frame in enumerate(reader.frames(), start=first if is_live else 0):
         now_ns = time.monotonic_ns()
+        sequence = count if is_live else count + reader.decode_error_count
         if sequence < first:
             continue
+        if max_frames is not None and sequence >= max_frames:
+            return
         yield Captured(frame, sequence, now_ns, time.time_ns(), now_ns - begun_ns)
         if max_frames is not None and sequence + 1 >= max_frames:
             return

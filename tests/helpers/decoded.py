@@ -30,8 +30,6 @@ class Plain:
     """Of the I420 bytes of some frames, by number; empty where the clip has other pixels."""
     last: NDArray[np.uint8]
     """The last frame's own planes, as PyAV gives them."""
-    error: Exception | None
-    """What ended the frames early."""
     start_s: Fraction
     """When the first of the clip's video and sound streams begins."""
     sound: list[list[Fraction]]
@@ -49,18 +47,14 @@ def plain(path: Path) -> Plain:
     frames: list[tuple[Fraction | None, tuple[int, int]]] = []
     digests: dict[int, str] = {}
     last: av.VideoFrame | None = None
-    error = None
     with av.open(str(path)) as container:
         streams = (*container.streams.video, *container.streams.audio)
         starts = [_seconds(s.start_time, s.time_base) for s in streams if s.start_time is not None]
-        try:
-            for last in _frames(container):
-                time = None if last.pts is None else _seconds(last.pts, last.time_base)
-                if len(frames) % EVERY == 0:
-                    digests[len(frames)] = digest(last.to_ndarray().ravel())
-                frames.append((time, (last.width, last.height)))
-        except av.error.FFmpegError as exc:
-            error = exc
+        for last in _frames(container):
+            time = None if last.pts is None else _seconds(last.pts, last.time_base)
+            if len(frames) % EVERY == 0:
+                digests[len(frames)] = digest(last.to_ndarray().ravel())
+            frames.append((time, (last.width, last.height)))
     assert last is not None, path
     digests[len(frames) - 1] = digest(last.to_ndarray().ravel())
     times = [time for time, _ in frames if time is not None]
@@ -69,7 +63,6 @@ def plain(path: Path) -> Plain:
         sizes=[size for _, size in frames],
         digests=digests,
         last=last.to_ndarray().astype(np.uint8, copy=False),
-        error=error,
         start_s=min(starts, default=Fraction(0)),
         sound=sound_times(path),
     )
@@ -88,7 +81,21 @@ def sound_times(path: Path) -> list[list[Fraction]]:
 
 
 def _frames(container: Any) -> Iterator[av.VideoFrame]:
-    yield from container.decode(container.streams.best("video"))
+    for packet in container.demux(container.streams.best("video")):
+        yield from decoded(packet)
+
+
+def decoded(packet: Any) -> list[Any]:
+    """Return a packet's frames; of the last packet, all that the decoder still holds."""
+    for _ in range(100):
+        try:
+            return list(packet.decode())
+        except av.error.EOFError:
+            break
+        except av.error.FFmpegError:
+            if packet.size:
+                break
+    return []
 
 
 def _seconds(value: Any, unit: Any) -> Fraction:

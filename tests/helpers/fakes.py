@@ -147,6 +147,7 @@ class FakeSource:
         self._count = self.keys.get("frames", 20)
         self.error: SourceProblem | None = None
         self.warnings: tuple[str, ...] = ()
+        self.decode_error_count = 0
         self.info = SourceInfo(
             uri=uri,
             kind="live" if self.keys.get("live") else "file",

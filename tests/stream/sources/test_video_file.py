@@ -39,11 +39,11 @@ CLIPS = {
     "brother.mkv": (65, (640, 480), 0, 1, 6),
     "car-detection.mp4": (377, (768, 432), 0, 0, 6),
     "cockatoo.mp4": (280, (1280, 720), 0, 0, 1),
-    "corrupted.mp4": (28, (1280, 720), 0, 0, 1),
+    "corrupted.mp4": (49, (1280, 720), 0, 0, 1),
     "h264-mjpeg.mp4": (60, (640, 360), 0, 0, 6),
     "nasa_13013.mp4": (390, (480, 270), 0, 0, 1),
     "no_duration.webm": (74, (1280, 720), 0, 0, 1),
-    "no_timescale.mp4": (8, (320, 240), 0, 0, 6),
+    "no_timescale.mp4": (170, (320, 240), 0, 0, 6),
     "one-by-one-person-detection.mp4": (1394, (768, 432), 0, 0, 6),
     "test_non_zero_start.mp4": (12, (200, 112), 0, 0, 6),
     "test_res_change.h264": (96, (848, 464), 0, 0, 6),
@@ -65,7 +65,10 @@ REFUSED = {
     "chunk_out_of_range.mp4": "cannot be read as a video: Invalid data",
     "zero_empty_stsc.mp4": "not one frame can be decoded",
 }
-DAMAGED = {"corrupted.mp4": (28, 2.8), "no_timescale.mp4": (8, 0.266)}
+DAMAGED = {"corrupted.mp4": 1, "no_timescale.mp4": 12}
+"""Frames of each that cannot be decoded."""
+SOUND_UNTIL = {"corrupted.mp4": 28, "no_timescale.mp4": 8}
+"""Frames of each before the first damaged one."""
 # Decoded planes go to the canvas as they are: nothing turned, scaled or converted.
 UNTOUCHED = sorted(
     set(CLIPS)
@@ -132,7 +135,8 @@ def test_a_clip_gives_the_frames_that_plain_decoding_gives(clips_dir, name, capf
     assert (info.color_range, info.color_matrix) == (color_range, color_matrix)
     assert [(frame.width, frame.height) for frame in found.frames] == expected.sizes
     assert all(before.pts < after.pts for before, after in pairwise(found.frames))
-    assert (found.source.error is None) == (expected.error is None)
+    assert found.source.error is None
+    assert found.source.decode_error_count == DAMAGED.get(name, 0)
     assert capfd.readouterr() == ("", "")
 
 
@@ -140,14 +144,20 @@ def test_a_clip_gives_the_frames_that_plain_decoding_gives(clips_dir, name, capf
 def test_ordinary_pictures_reach_the_canvas_bit_by_bit(clips_dir, name):
     expected = plain(clips_dir / name).digests
     assert len(expected) >= len(plain(clips_dir / name).sizes) / EVERY
-    assert reading(clips_dir / name).digests == expected
+    if name in DAMAGED:  # what is made up for lost parts depends on the threads
+        assert reading(clips_dir / name).digests.keys() == expected.keys()
+        expected = {number: expected[number] for number in expected if number < SOUND_UNTIL[name]}
+    assert expected.items() <= reading(clips_dir / name).digests.items()
 
 
 @pytest.mark.parametrize("name", sorted(set(CLIPS) - {"test_res_change.h264", "video02.avi"}))
 def test_timestamps_are_the_file_s_own_from_its_start(clips_dir, name):
     expected, found = plain(clips_dir / name), reading(clips_dir / name)
     times = [frame.pts * frame.time_base for frame in found.frames]
-    assert times == [time - expected.start_s for time in expected.times]
+    wanted = [time - expected.start_s for time in expected.times]
+    if name == "no_timescale.mp4":  # behind the damage its times go back, and are repaired
+        times, wanted = times[:8], wanted[:8]
+    assert times == wanted
     assert found.source.info.start_s == expected.start_s
 
 
@@ -198,36 +208,65 @@ def test_a_clip_without_a_decodable_frame_is_refused_in_one_line(clips_dir, name
 @pytest.mark.parametrize("threads", [1, 2, 4])
 @pytest.mark.parametrize("name", sorted(DAMAGED))
 def test_a_damaged_clip_delivers_its_good_frames_and_says_so(clips_dir, name, threads):
-    count, at_s = DAMAGED[name]
     source, frames, _ = read(clips_dir / name, threads=threads)
-    assert len(frames) == count
-    problem = source.error
-    assert problem is not None
-    assert (problem.frame_count, problem.at_s) == (count, pytest.approx(at_s, abs=0.01))
-    assert str(problem) == (
-        f"{clips_dir / name}: damaged after frame {count}, at {problem.at_s:.2f} s: "
-        "Invalid data found when processing input; only the frames before it are delivered."
-    )
+    assert len(frames) == CLIPS[name][0]
+    assert source.error is None
+    assert source.decode_error_count == DAMAGED[name]
+    assert f"{DAMAGED[name]} damaged frame" in source.warnings[-1]
 
 
-@pytest.mark.parametrize("threads", [1, 3])
-def test_a_made_clip_with_one_broken_packet_ends_before_it(tmp_path, threads):
-    clip = make_clip(tmp_path / "good.mkv", pts=range(40), options={"qp": "0", "bf": "0"})
-    broken = tmp_path / "broken.mkv"
-    with av.open(str(clip)) as source, av.open(str(broken), "w") as target:
+def broken_clip(path, good, numbers):
+    """Write a clip again with the packets of some frames made unreadable."""
+    with av.open(str(good)) as source, av.open(str(path), "w") as target:
         stream = target.add_stream_from_template(source.streams.video[0], opaque=True)
         for number, packet in enumerate(source.demux(video=0)):
             if packet.size:
-                kept: Any = av.Packet(b"\xff" * 200) if number == 25 else packet
+                kept: Any = av.Packet(b"\xff" * 200) if number in numbers else packet
                 kept.pts, kept.dts, kept.time_base = packet.pts, packet.dts, packet.time_base
                 kept.is_keyframe, kept.stream = packet.is_keyframe, stream
                 target.mux(kept)
-    expected = plain(broken)
-    source_file, frames, _ = read(broken, threads=threads)
-    assert isinstance(expected.error, av.error.InvalidDataError)
-    assert 0 < len(frames) == len(expected.sizes) <= 25
-    assert source_file.error is not None
-    assert source_file.error.frame_count == len(frames)
+    return path
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize(
+    ("codec", "suffix", "numbers"),
+    [
+        pytest.param("libx264", ".mkv", {25}, id="one-in-the-middle"),
+        pytest.param("libx264", ".mkv", {7, 20, 21}, id="several"),
+        pytest.param("libx264", ".mp4", {39}, id="the-last"),
+        pytest.param("libx264", ".avi", {30}, id="avi"),
+        pytest.param("mpeg4", ".mkv", {12}, id="another-codec"),
+        pytest.param("mjpeg", ".mkv", {0}, id="the-first-picture-of-mjpeg"),
+    ],
+)
+def test_a_broken_packet_costs_its_own_frame_only(tmp_path, codec, suffix, numbers, threads):
+    options = {"qp": "0", "bf": "0"} if codec == "libx264" else {}
+    pixels = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+    good = make_clip(
+        tmp_path / f"good{suffix}", pts=range(40), codec=codec, pixel_format=pixels,
+        options=options,
+    )  # fmt: skip
+    broken = broken_clip(tmp_path / f"broken{suffix}", good, numbers)
+    source, frames, _ = read(broken, threads=threads)
+    assert len(frames) == 40 - len(numbers)
+    if numbers != {39} or threads == 1:  # FFmpeg tells nothing of what its threads lose last
+        assert source.decode_error_count == len(numbers)
+    assert source.error is None
+    times = [number for number in range(40) if number not in numbers]
+    seconds = [float(frame.pts * frame.time_base) for frame in frames]
+    assert seconds == pytest.approx([number / 25 for number in times], abs=0.002)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_file_that_is_cut_off_gives_the_frames_that_the_decoder_holds(tmp_path, threads):
+    whole = make_clip(tmp_path / "whole.mkv", pts=range(40), options={"qp": "20", "bf": "3"})
+    cut = tmp_path / "cut.mkv"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size * 6 // 10])
+    _, frames, _ = read(cut, threads=threads)
+    with av.open(str(cut)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+    assert len(packets) - 1 <= len(frames) <= len(packets)
 
 
 def test_a_made_change_of_size_is_fitted_into_the_first(tmp_path):
@@ -251,9 +290,9 @@ def test_a_made_change_of_size_is_fitted_into_the_first(tmp_path):
 
 def test_oddities_that_do_no_harm_are_told(clips_dir):
     source = reading(clips_dir / "no_timescale.mp4").source
-    assert len(source.warnings) == 2
+    assert len(source.warnings) in (3, 4)
     assert "no multiple of 90 degrees" in source.warnings[0]
-    assert "2 of the frames damaged" in source.warnings[1]
+    assert "of the frames damaged, but shown" in source.warnings[-2]
     source = reading(clips_dir / "test_res_change.h264").source
     assert ["96 frames without a timestamp" in text for text in source.warnings] == [True]
 

@@ -20,6 +20,7 @@ class Numbered:
         self.info = SimpleNamespace(kind="file")
         self.go = threading.Event()
         self.given = 0
+        self.decode_error_count = 0
 
     def frames(self):
         for number in range(self.count):
