@@ -23,6 +23,16 @@ class Holder(IntEnum):
     OVERLAY = 3
     SINK = 4
 
+    @property
+    def place(self) -> int:
+        """Index of the stage's stamps in a header; FREE has none."""
+        return self - 1
+
+    @property
+    def following(self) -> Holder:
+        """Who gets the slot next: the following stage, and capture after the sink."""
+        return Holder.CAPTURE if self is Holder.SINK else Holder(self + 1)
+
 
 LINE_KINDS = tuple(holder.name.lower() for holder in Holder if holder)
 """What the stages of a line are called, in the frames' way."""
@@ -82,9 +92,9 @@ class FrameHeader(ctypes.Structure):
     wall_ns: int
     """The same moment by the wall clock; never used for a duration."""
     taken_ns: ctypes.Array[ctypes.c_uint64]
-    """(4,) when each stage took the slot, monotonic; index is Holder - 1."""
+    """(4,) when each stage took the slot, monotonic; index is `Holder.place`."""
     put_ns: ctypes.Array[ctypes.c_uint64]
-    """(4,) when each stage gave the slot on, monotonic; index is Holder - 1."""
+    """(4,) when each stage gave the slot on, monotonic; index is `Holder.place`."""
     source_id: int
     epoch: int
     """Changes when the source starts anew or its picture changes size."""

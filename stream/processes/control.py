@@ -8,16 +8,11 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from multiprocessing import reduction
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 from maskstream.stream.errors import PeerGone
-
-Word = Literal[
-    "ready", "note", "done", "failed", "cut_off", "joined", "go", "drain", "join", "free", "abandon"
-]
 
 _DATAGRAM_BYTES = 1 << 16
 _DESCRIPTORS_MAX = 2
@@ -25,26 +20,118 @@ _DETAIL_CHARACTERS = 12_000
 _TEXT_CHARACTERS = 2_000
 
 
+Port = Literal["input", "output", "shown", "view"]
+"""Which ends of a stage a new channel is for."""
+
+
+class EngineFacts(TypedDict):
+    """What an engine runs in."""
+
+    backend: str
+    device: str
+    precision: str
+    reason: str
+    batch: int
+
+
 @dataclass(frozen=True, slots=True)
-class ControlMessage:
-    """One thing said.
+class Ready:
+    """A stage waits for its first frame; infer says what its engine runs in."""
 
-    From a stage: ``ready`` (with facts), ``note`` (text), and as its last word one of ``done``,
-    ``failed`` (text, detail, exit code) and ``cut_off`` (a neighbour is gone). To a stage: ``go``,
-    ``drain`` (also from a viewer: end the run), ``join`` (a neighbour was started anew: take these
-    channels, and answer ``joined``), ``free`` (these slots), ``abandon`` (who is gone stays away).
-    """
+    engine: EngineFacts | None = None
 
-    word: Word
-    text: str = ""
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something for the user to know although the run goes on."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A stage's last word: it came to its end as it should."""
+
+    captured: int | None = None
+    """From a sink: how many frames the feed's end said there were."""
+
+    @property
+    def exit_code(self) -> int:
+        """Of the process."""
+        return 0
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A stage's last word: it cannot go on."""
+
+    text: str
     """One line for the user."""
+    exit_code: int
     detail: str = ""
-    """The traceback; its end is kept where it is too long."""
-    exit_code: int = 0
-    facts: Mapping[str, Any] = field(default_factory=dict)
-    """Plain values, such as what engine was loaded."""
+    """The traceback, where the fault is ours; its end is kept where it is too long."""
+
+
+@dataclass(frozen=True, slots=True)
+class CutOff:
+    """A stage's last word: a neighbour is gone."""
+
+    text: str
+    exit_code: int
+
+
+@dataclass(frozen=True, slots=True)
+class Go:
+    """To capture: every stage is ready, let frames flow."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """To capture: end the source here. From a viewer: end the run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Abandon:
+    """To a stage: a neighbour that is gone stays away."""
+
+
+@dataclass(frozen=True, slots=True)
+class Free:
+    """To capture: these slots are free."""
+
+    slots: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """To a stage: a neighbour was restarted; take these ends, and answer `Joined`."""
+
+    port: Port
+    lane: int
+    generation: int
     descriptors: tuple[int, ...] = ()
-    """Of channels. Sent as copies; who receives them owns them."""
+    """Sent as copies; who receives them owns them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """From a stage: it has the new ends, and holds these slots of their lane."""
+
+    port: Port
+    lane: int
+    generation: int
+    held: tuple[int, ...]
+
+
+LastWord = Done | Failed | CutOff
+"""What a stage ends with."""
+FromStage = Ready | Note | Joined | Drain | LastWord
+ToStage = Go | Drain | Abandon | Free | Join
+ControlMessage = FromStage | ToStage
+_KINDS: dict[str, type[ControlMessage]] = {
+    kind.__name__: kind
+    for kind in (Ready, Note, Done, Failed, CutOff, Go, Drain, Abandon, Free, Join, Joined)
+}
 
 
 class ControlEnd:
@@ -62,13 +149,14 @@ class ControlEnd:
     def send(self, message: ControlMessage) -> None:
         """Send without waiting; what a dead or deaf peer cannot take is lost."""
         fields = asdict(message)
-        del fields["descriptors"]
-        fields["text"] = message.text[:_TEXT_CHARACTERS]
-        fields["detail"] = message.detail[-_DETAIL_CHARACTERS:]
+        descriptors = fields.pop("descriptors", ())
+        for name, most in (("text", _TEXT_CHARACTERS), ("detail", _DETAIL_CHARACTERS)):
+            if name in fields:
+                fields[name] = fields[name][:most] if name == "text" else fields[name][-most:]
         try:
-            text = json.dumps(fields, ensure_ascii=False).encode()
-            if message.descriptors:
-                socket.send_fds(self._socket, [text], list(message.descriptors))
+            text = json.dumps([type(message).__name__, fields], ensure_ascii=False).encode()
+            if descriptors:
+                socket.send_fds(self._socket, [text], list(descriptors))
             else:
                 self._socket.send(text)
         except (BlockingIOError, BrokenPipeError, ConnectionResetError):
@@ -91,7 +179,13 @@ class ControlEnd:
             raise PeerGone("control: the other process is gone.") from exc
         if not datagram:
             raise PeerGone("control: the other process is gone.")
-        return ControlMessage(**json.loads(datagram), descriptors=tuple(descriptors))
+        name, fields = json.loads(datagram)
+        for key, value in fields.items():
+            if isinstance(value, list):
+                fields[key] = tuple(value)
+        if descriptors:
+            fields["descriptors"] = tuple(descriptors)
+        return _KINDS[name](**fields)
 
     def close(self) -> None:
         """Close this end."""

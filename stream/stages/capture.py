@@ -247,7 +247,7 @@ def _fill(stage: Stage, slot: Slot, captured: Captured, info: SourceInfo, source
     captured.frame.write_into(slot.planes)
     _write_header(slot, captured, info, source_id)
     header = slot.header
-    header.taken_ns[Holder.CAPTURE - 1] = begun_ns
+    header.taken_ns[Holder.CAPTURE.place] = begun_ns
     header.delivery_ordinal = 0
     header.put_ordinal = stage.page.given + 1
     slot.found.count = 0

@@ -65,11 +65,13 @@ def run(stage: Stage, settings: InferSettings) -> None:
         worker = _Worker(stage, engine, settings, batch_max)
         worker.warm_up()
         stage.ready(
-            backend=engine.backend,
-            device=engine.device,
-            precision=engine.precision,
-            reason=engine.reason,
-            batch=batch_max,
+            {
+                "backend": engine.backend,
+                "device": engine.device,
+                "precision": engine.precision,
+                "reason": engine.reason,
+                "batch": batch_max,
+            }
         )
         inbox = _Inbox(stage, settings, batch_max)
         while (batch := inbox.next_batch()) is not None:

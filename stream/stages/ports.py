@@ -15,7 +15,7 @@ from maskstream.stream.errors import ChannelTimeout, PeerGone
 from maskstream.stream.memory.channel import Kind, Message, Readiness, Receiver, Sender
 from maskstream.stream.memory.frame import Holder
 from maskstream.stream.memory.slot import Slot
-from maskstream.stream.processes.control import ControlMessage
+from maskstream.stream.processes.control import Join
 
 if TYPE_CHECKING:
     from maskstream.stream.stages.stage import StageSetup
@@ -82,9 +82,9 @@ class Ports:
             self._held[lane].add(message.slot)
         return message
 
-    def mark(self, slot: Slot, lane: int, holder: int) -> None:
+    def mark(self, slot: Slot, lane: int, holder: Holder) -> None:
         """Mark ``slot`` as held by who is at the other end of ``lane``, before it is sent."""
-        slot.header.hold(Holder(holder), self._generations[lane])
+        slot.header.hold(holder, self._generations[lane])
 
     def send(self, lane: int, message: Message) -> None:
         """Send ``message``, or keep it where the taker is to be started anew.
@@ -122,15 +122,17 @@ class Ports:
         """Wait for nobody any more: who is gone stays away."""
         self.is_awaiting = False
 
-    def join(self, message: ControlMessage) -> list[int]:
-        """Take the new channel that came with ``message``; returns the slots held on its lane."""
-        lane = int(message.facts["lane"])
-        match message.facts["port"]:
+    def join(self, message: Join) -> tuple[int, ...]:
+        """Take the new ends that came with ``message``; return the slots held on their lane.
+
+        A viewer's number is no lane: no slot of the pipeline is held for it.
+        """
+        lane = message.lane
+        match message.port:
             case "input":
                 self._join_input(lane, Receiver.of(message.descriptors[0]))
             case "output":
-                generation = int(message.facts["generation"])
-                self._join_output(lane, Sender.of(message.descriptors[0]), generation)
+                self._join_output(lane, Sender.of(message.descriptors[0]), message.generation)
             case "shown":
                 self._setup.shown[lane].join(*message.descriptors)
             case "view":
@@ -138,7 +140,8 @@ class Ports:
                 self.ignore(view)
                 view.join(*message.descriptors)
                 self.watch(view)
-        return sorted(self._held[lane]) if self._held else []
+        is_of_a_lane = message.port in ("input", "output")
+        return tuple(sorted(self._held[lane])) if is_of_a_lane else ()
 
     def close(self) -> None:
         """Close all ends."""
@@ -186,7 +189,8 @@ class Ports:
         unsent, self._unsent[lane] = self._unsent[lane], []
         for message in unsent:
             if message.kind == Kind.FRAME:
-                self.mark(self._setup.pools[lane].slot(message.slot), lane, self._setup.holder + 1)
+                slot = self._setup.pools[lane].slot(message.slot)
+                self.mark(slot, lane, self._setup.holder.following)
             self.send(lane, message)
 
     def _keep(self, lane: int, message: Message) -> None:

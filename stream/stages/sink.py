@@ -99,7 +99,7 @@ def run(stage: Stage, settings: SinkSettings) -> None:
                 stage.note(text)
         aborting.pop_all()
     if not end.is_error:
-        stage.add_facts(captured=end.sequence)
+        stage.note_captured(end.sequence)
 
 
 def _show(stage: Stage, viewer: ViewSender, slot: Slot) -> None:

@@ -26,7 +26,23 @@ from maskstream.stream.memory.frame import Holder
 from maskstream.stream.memory.pool import BufferPool
 from maskstream.stream.memory.slot import Slot
 from maskstream.stream.processes import process
-from maskstream.stream.processes.control import ControlEnd, ControlMessage
+from maskstream.stream.processes.control import (
+    Abandon,
+    ControlEnd,
+    ControlMessage,
+    CutOff,
+    Done,
+    Drain,
+    EngineFacts,
+    Failed,
+    Free,
+    Go,
+    Join,
+    Joined,
+    LastWord,
+    Note,
+    Ready,
+)
 from maskstream.stream.stages.ports import Ports
 from maskstream.stream.stages.views import ViewReceiver, ViewSender
 
@@ -85,27 +101,27 @@ class Stage:
         self.is_draining = False
         """Whether the supervisor wants the source to end here."""
         self.ports = Ports(setup)
-        self._facts: dict[str, Any] = {}
+        self._captured: int | None = None
         self._is_ended = [False] * len(setup.outputs)
 
-    def ready(self, **facts: Any) -> None:
-        """Tell the supervisor that the first frame may come, with ``facts`` worth knowing."""
+    def ready(self, engine: EngineFacts | None = None) -> None:
+        """Tell the supervisor that the first frame may come, and what the engine runs in."""
         self.page.mark_ready()
-        self.control.send(ControlMessage("ready", facts=facts))
+        self.control.send(Ready(engine))
 
     def note(self, text: str) -> None:
         """Tell the user something although the run goes on; passwords in it are hidden."""
         text = scrubbed(text)
         self.page.note(text)
-        self.control.send(ControlMessage("note", text=text))
+        self.control.send(Note(text))
 
     def tell(self, text: str) -> None:
         """Tell the user something that may happen again and again; passwords in it are hidden."""
-        self.control.send(ControlMessage("note", text=scrubbed(text)))
+        self.control.send(Note(scrubbed(text)))
 
-    def add_facts(self, **facts: Any) -> None:
-        """Add ``facts`` to the stage's last word."""
-        self._facts.update(facts)
+    def note_captured(self, count: int) -> None:
+        """Say in the last word how many frames the feed's end said there were."""
+        self._captured = count
 
     def attend(self) -> None:
         """Do what the supervisor asks for. Not while a slot is being worked on."""
@@ -141,14 +157,14 @@ class Stage:
                 continue
             slot = self.setup.pools[0].slot(message.slot)
             self.take(slot, time.monotonic_ns())
-            self.page.begin(slot.header.sequence, slot.header.taken_ns[self.setup.holder - 1])
+            self.page.begin(slot.header.sequence, slot.header.taken_ns[self.setup.holder.place])
             yield slot
             self.page.rest(time.monotonic_ns())
             self.attend()
 
     def take(self, slot: Slot, now_ns: int) -> None:
         """Stamp ``slot`` as taken and count how long it lay ready."""
-        place = self.setup.holder - 1
+        place = self.setup.holder.place
         slot.header.taken_ns[place] = now_ns
         self.page.wait.record(now_ns - slot.header.put_ns[place - 1])
         self.page.count_taken()
@@ -168,14 +184,14 @@ class Stage:
             PeerGone: The next stage is gone for good; the slot stays marked as held by it.
         """
         self.stamp(slot, work_ns)
-        self.ports.mark(slot, lane, self.setup.holder + 1)
+        self.ports.mark(slot, lane, self.setup.holder.following)
         self.page.count_given()
         message = Message(Kind.FRAME, slot.index, slot.header.sequence, slot.header.source_id)
         self.ports.send(lane, message)
 
     def stamp(self, slot: Slot, work_ns: int | None = None) -> None:
         """Stamp ``slot`` as finished here and count its times."""
-        place = self.setup.holder - 1
+        place = self.setup.holder.place
         now_ns = time.monotonic_ns()
         slot.header.put_ns[place] = now_ns
         self.page.work.record(now_ns - slot.header.taken_ns[place] if work_ns is None else work_ns)
@@ -205,19 +221,19 @@ class Stage:
         came = self.ends.get(lane, Message(Kind.END, sequence=self.page.taken))
         self.end(lane, captured=came.sequence, cause=came.cause, is_error=came.is_error)
 
-    def finish(self, word: ControlMessage) -> None:
+    def finish(self, word: LastWord) -> None:
         """End what is not ended yet and say the last word."""
         # Whoever comes after waits for the next process, as it does where this one is killed.
-        is_fault = word.word == "failed" and word.exit_code == _FAULT_EXIT_CODE
+        is_fault = isinstance(word, Failed) and word.exit_code == _FAULT_EXIT_CODE
         is_replaced = is_fault and self.ports.is_awaiting
         if self.setup.holder not in (Holder.SINK, Holder.FREE):
             for lane in range(len(self._is_ended)):
-                if word.word == "done":
+                if isinstance(word, Done):
                     self.pass_end_on(lane)
                 elif not is_replaced:
                     self.end(lane, cause=word.text, is_error=True)
             # What a neighbour could not take yet must not end with this process.
-            while word.word == "done" and self.ports.has_unsent:
+            while isinstance(word, Done) and self.ports.has_unsent:
                 self.wait(IDLE_S)
         now_ns = time.monotonic_ns()
         self.page.rest(now_ns)
@@ -229,23 +245,24 @@ class Stage:
         self.ports.close()
         self.control.close()
 
-    def last_word(self) -> ControlMessage:
-        """Returns the word of a body that returned."""
-        return ControlMessage("done", facts=self._facts)
+    def last_word(self) -> Done:
+        """Return the word of a body that returned."""
+        return Done(self._captured)
 
     def _obey(self, message: ControlMessage) -> None:
-        match message.word:
-            case "go":
+        match message:
+            case Go():
                 self.is_going = True
-            case "drain":
+            case Drain():
                 self.is_draining = True
-            case "abandon":
+            case Abandon():
                 self.ports.abandon()
-            case "free":
-                self.ports.put_back(message.facts["slots"])
-            case "join":
+            case Free():
+                self.ports.put_back(message.slots)
+            case Join():
                 held = self.ports.join(message)
-                self.control.send(ControlMessage("joined", facts={**message.facts, "held": held}))
+                answer = Joined(message.port, message.lane, message.generation, held)
+                self.control.send(answer)
 
 
 def run_stage(setup: StageSetup) -> None:
@@ -259,30 +276,28 @@ def run_stage(setup: StageSetup) -> None:
     # The stages run side by side already; a runtime's own threads are in its settings.
     cv2.setNumThreads(1)
     stage = Stage(setup)
-    exit_code = 0
+    word: LastWord
     try:
         setup.body(stage, setup.settings)
         word = stage.last_word()
     except Exception as exc:  # noqa: BLE001 - carried to the supervisor
         word = _word_for(setup.label, exc)
-        exit_code = word.exit_code
     stage.finish(word)
     stage.close()
-    sys.exit(exit_code)
+    sys.exit(word.exit_code)
 
 
-def _word_for(label: str, error: Exception) -> ControlMessage:
-    """Returns the last word of a body that raised ``error``.
+def _word_for(label: str, error: Exception) -> LastWord:
+    """Return the last word of a body that raised ``error``.
 
     What the user can put right is one line; everything else is ours, with its traceback.
     """
     if isinstance(error, PeerGone):
-        return ControlMessage("cut_off", f"{label}: {error}", exit_code=_FAULT_EXIT_CODE)
+        return CutOff(f"{label}: {error}", _FAULT_EXIT_CODE)
     if isinstance(error, ConfigError | OutputError | SourceError):
-        return ControlMessage("failed", scrubbed(str(error)), exit_code=error.exit_code)
-    return ControlMessage(
-        "failed",
+        return Failed(scrubbed(str(error)), error.exit_code)
+    return Failed(
         scrubbed(f"{label}: {type(error).__name__}: {error}".splitlines()[0]),
-        scrubbed("".join(traceback.format_exception(error))),
         _FAULT_EXIT_CODE,
+        scrubbed("".join(traceback.format_exception(error))),
     )

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 
 from maskstream.stream.memory.slot import Slot
-from maskstream.stream.processes.control import ControlMessage
+from maskstream.stream.processes.control import Drain
 from maskstream.stream.stages.stage import Stage
 from maskstream.stream.stages.views import ViewReceiver
 
@@ -42,4 +42,4 @@ def _is_over(stage: Stage, view: ViewReceiver) -> bool:
 
 def ask_for_the_end(stage: Stage) -> None:
     """Ask the supervisor to end the run as a first Ctrl-C would."""
-    stage.control.send(ControlMessage("drain"))
+    stage.control.send(Drain())

@@ -18,7 +18,7 @@ from maskstream.stream.memory.channel import Kind, Message, Receiver, Sender
 from maskstream.stream.memory.frame import Holder
 from maskstream.stream.memory.pool import BufferPool
 from maskstream.stream.memory.slot import Slot
-from maskstream.stream.processes.control import ControlMessage
+from maskstream.stream.processes.control import Free, Join, Joined, Port
 from maskstream.stream.stages.views import View
 from maskstream.stream.supervision.station import Station
 from maskstream.stream.supervision.topology import Edge, Line
@@ -88,16 +88,16 @@ class Repairs:
                 for viewer in self.viewers_of(source_id):
                     self._show(station, viewer, source_id)
 
-    def note_joined(self, message: ControlMessage) -> None:
+    def note_joined(self, message: Joined) -> None:
         """Take note of an answer to a new channel."""
-        generation = int(message.facts["generation"])
+        generation = message.generation
         for label, awaited in self._awaited.items():
             answered = awaited.pop(generation, None)
             if answered is not None:
                 answered.end.close()
-                if message.facts["port"] == "input":
+                if message.port == "input":
                     key = (label, answered.edge.source_id)
-                    self._held[key] = set(message.facts["held"])
+                    self._held[key] = set(message.held)
                 return
 
     def forget(self, station: Station) -> None:
@@ -143,12 +143,9 @@ class Repairs:
         elif neighbour.worker is None or neighbour.worker.is_finished:
             self._end_for(of)
         else:
-            port = "output" if is_giver else "input"
+            port: Port = "output" if is_giver else "input"
             lane = neighbour.source_ids.index(edge.source_id)
-            facts = {"port": port, "lane": lane, "generation": edge.generation}
-            neighbour.worker.tell(
-                ControlMessage("join", facts=facts, descriptors=(of.end.fileno(),))
-            )
+            neighbour.worker.tell(Join(port, lane, edge.generation, (of.end.fileno(),)))
             awaited[edge.generation] = of
 
     def _end_for(self, of: _Awaited) -> None:
@@ -189,10 +186,9 @@ class Repairs:
                 self._tell_view(viewer, "view", place, view.receiver.descriptors)
 
     @staticmethod
-    def _tell_view(station: Station, port: str, lane: int, descriptors: tuple[int, int]) -> None:
+    def _tell_view(station: Station, port: Port, lane: int, descriptors: tuple[int, int]) -> None:
         if station.worker is not None:
-            facts = {"port": port, "lane": lane, "generation": 0}
-            station.worker.tell(ControlMessage("join", facts=facts, descriptors=descriptors))
+            station.worker.tell(Join(port, lane, 0, descriptors))
 
     def _free_slots(self, station: Station) -> None:
         """Free the slots that the dead process of ``station`` had, or had given to nobody."""
@@ -234,8 +230,7 @@ class Repairs:
         for slot in slots:
             slot.header.hold(Holder.FREE, generation)
         if capture is not None and is_told and slots:
-            facts = {"slots": [slot.index for slot in slots]}
-            capture.tell(ControlMessage("free", facts=facts))
+            capture.tell(Free(tuple(slot.index for slot in slots)))
 
     def close(self) -> None:
         """Close what was kept for neighbours that are done."""

@@ -23,9 +23,8 @@ from collections.abc import Callable
 from contextlib import ExitStack
 
 from maskstream.errors import ConfigError
-from maskstream.stream.memory.frame import Holder
 from maskstream.stream.options import RunOptions
-from maskstream.stream.processes.control import ControlMessage, Word
+from maskstream.stream.processes.control import Abandon, Drain, Go, Joined, Note, Ready
 from maskstream.stream.supervision.caller import CallerView
 from maskstream.stream.supervision.chaos import ChaosMonkey, check_stages
 from maskstream.stream.supervision.interrupts import Interrupts, StopRequests
@@ -198,14 +197,14 @@ class _Supervisor:
     def _hear(self, station: Station) -> None:
         worker = _worker_of(station)
         for message in worker.hear():
-            match message.word:
-                case "note":
+            match message:
+                case Note():
                     self._on_event(Event("warning", message.text, station.label))
-                case "ready":
+                case Ready():
                     self._note_ready(station, message)
-                case "joined":
+                case Joined():
                     self._repairs.note_joined(message)
-                case "drain":
+                case Drain():
                     self._note_wish(station)
         if worker.last_word is not None:
             self._repairs.forget(station)
@@ -223,29 +222,30 @@ class _Supervisor:
         worker.reap()
         station.subject.state = "stopped" if worker.is_done else "failed"
 
-    def _note_ready(self, station: Station, message: ControlMessage) -> None:
+    def _note_ready(self, station: Station, message: Ready) -> None:
         station.mark_ready()
-        if station.row.holder == Holder.INFER:
+        facts = message.engine
+        if facts is not None:
             manifest = self._plan.manifest
             self._telemetry.engine = EngineInfo(
                 path=self._plan.engine_path,
                 family=manifest.family,
-                backend=str(message.facts["backend"]),
-                device=str(message.facts["device"]),
-                precision=str(message.facts["precision"]),
-                reason=str(message.facts["reason"]),
+                backend=facts["backend"],
+                device=facts["device"],
+                precision=facts["precision"],
+                reason=facts["reason"],
                 input_size=manifest.input_size,
                 class_names=manifest.class_names,
             )
             what = "engine {name}: {backend} on {device}, {precision}, batches of up to {batch}"
             if station.start_count == 1:
-                text = what.format(name=manifest.name, **message.facts)
-                reason = message.facts["reason"]
+                text = what.format(name=manifest.name, **facts)
+                reason = facts["reason"]
                 self._on_event(Event("info", f"{text}; {reason}" if reason else text))
         if station.start_count > 1:
             self._on_event(Event("info", f"{station.label}: runs again", station.label))
             if station.is_capture and self._state == "running":
-                _worker_of(station).tell(ControlMessage("go"))
+                _worker_of(station).tell(Go())
 
     def _note_wish(self, station: Station) -> None:
         """End the run because somebody who looks on wants it to."""
@@ -314,7 +314,7 @@ class _Supervisor:
             self._running_s = now_s
             self._deadline_s = None
             self._telemetry.begin(now_s)
-            self._tell_captures("go")
+            self._tell_captures(Go())
 
     def _answer_stall(self, now_s: float) -> None:
         if self._state == "starting" or self._is_stopped:
@@ -379,14 +379,14 @@ class _Supervisor:
             self._state = "draining"
             self._stall = StallWatch(self._times.drain_s)
             self._abandon()
-            self._tell_captures("drain")
+            self._tell_captures(Drain())
 
     def _abandon(self) -> None:
         """Start nobody anew, and let nobody wait for it."""
         self._repairs.cancel()
         for station in self._stations:
             if station.is_alive:
-                _worker_of(station).tell(ControlMessage("abandon"))
+                _worker_of(station).tell(Abandon())
 
     def _stop(self, now_s: float, also: Station | None = None) -> None:
         """Kill every stage but those that have something to save; these see end-of-file."""
@@ -398,10 +398,10 @@ class _Supervisor:
             if station.is_alive and (station is also or not station.row.saves_on_parent_death):
                 _worker_of(station).kill()
 
-    def _tell_captures(self, word: Word) -> None:
+    def _tell_captures(self, message: Go | Drain) -> None:
         for station in self._line:
             if station.is_capture and station.is_alive:
-                _worker_of(station).tell(ControlMessage(word))
+                _worker_of(station).tell(message)
 
     def _chaos_due_s(self) -> float | None:
         due_s = self._monkey.due_s()

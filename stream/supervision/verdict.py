@@ -10,6 +10,7 @@ from pathlib import Path
 from maskstream.stream.memory.counters import DropCause
 from maskstream.stream.memory.frame import Holder
 from maskstream.stream.memory.slot import Slot
+from maskstream.stream.processes.control import CutOff, Done, Failed
 from maskstream.stream.recording.salvage import salvage
 from maskstream.stream.supervision.plan import Plan
 from maskstream.stream.supervision.worker import Worker
@@ -41,7 +42,7 @@ def failure_of(workers: Sequence[Worker]) -> Failure | None:
     """
     for worker in workers:
         word = worker.last_word
-        if word is not None and word.word == "failed":
+        if isinstance(word, Failed):
             holder = worker.row.holder
             return Failure(worker.label, word.text, word.exit_code, word.detail, holder)
     for worker in workers:
@@ -55,7 +56,7 @@ def orphaned(workers: Sequence[Worker]) -> Failure | None:
     """Returns the failure of stages that lost a neighbour although none failed."""
     for worker in workers:
         word = worker.last_word
-        if word is not None and word.word == "cut_off":
+        if isinstance(word, CutOff):
             return Failure(worker.label, word.text)
     return None
 
@@ -145,9 +146,9 @@ class Verdict:
         for worker in self.workers:
             if worker.row.holder == Holder.SINK:
                 word = worker.last_word
-                if word is None or "captured" not in word.facts:
+                if not isinstance(word, Done) or word.captured is None:
                     return None
-                total += int(word.facts["captured"])
+                total += word.captured
         return total
 
 

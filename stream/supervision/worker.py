@@ -7,12 +7,20 @@ import signal
 from collections.abc import Callable
 
 from maskstream.stream.errors import PeerGone
-from maskstream.stream.processes.control import ControlEnd, ControlMessage, open_control
+from maskstream.stream.processes.control import (
+    ControlEnd,
+    ControlMessage,
+    Done,
+    Failed,
+    LastWord,
+    Ready,
+    ToStage,
+    open_control,
+)
 from maskstream.stream.processes.process import apart_from_caller
 from maskstream.stream.stages.stage import StageSetup, run_stage
 from maskstream.stream.supervision.topology import StageRow
 
-_LAST_WORDS = ("done", "failed", "cut_off")
 _USERS_EXIT_CODES = (2, 3)
 
 
@@ -33,7 +41,7 @@ class Worker:
         self.source_ids = setup.source_ids
         self.page = setup.page
         self.is_ready = False
-        self.last_word: ControlMessage | None = None
+        self.last_word: LastWord | None = None
         self.is_alive = True
         self._start(setup, theirs)
 
@@ -65,13 +73,15 @@ class Worker:
     @property
     def is_done(self) -> bool:
         """Whether the stage came to its end as it should."""
-        return self.last_word is not None and self.last_word.word == "done"
+        return isinstance(self.last_word, Done)
 
     @property
     def has_left(self) -> bool:
         """Whether the stage is not started anew: it is done, or its source cannot be read."""
         word = self.last_word
-        return word is not None and (word.word == "done" or word.exit_code in _USERS_EXIT_CODES)
+        return isinstance(word, Done) or (
+            isinstance(word, Failed) and word.exit_code in _USERS_EXIT_CODES
+        )
 
     def hear(self) -> list[ControlMessage]:
         """Returns what the stage said since the last call."""
@@ -79,8 +89,8 @@ class Worker:
         try:
             while (message := self.control.receive()) is not None:
                 heard.append(message)
-                self.is_ready |= message.word == "ready"
-                if message.word in _LAST_WORDS:
+                self.is_ready |= isinstance(message, Ready)
+                if isinstance(message, LastWord):
                     self.last_word = message
         except PeerGone:
             # The sentinel tells the same with the exit code.
@@ -97,7 +107,7 @@ class Worker:
         if self.is_alive:
             self._process.kill()
 
-    def tell(self, message: ControlMessage) -> None:
+    def tell(self, message: ToStage) -> None:
         """Send ``message`` to the stage."""
         self.control.send(message)
 

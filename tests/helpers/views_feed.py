@@ -9,7 +9,7 @@
             ...
         viewer.end(0)                  # source 0 will give no frame any more
         viewer.end()                   # nor will any other, so the viewer returns
-        assert viewer.words()[-1].word == "done"
+        assert isinstance(viewer.words()[-1], Done)
 
 Each frame carries its number as ``stream.sources.synthetic`` draws it, so ``read_stamp`` of what
 the viewer made of it says which frame was seen. To be used in a main thread, as processes are
@@ -34,7 +34,12 @@ from maskstream.stream.memory.frame import PIXEL_FORMAT_I420, Holder, Planes
 from maskstream.stream.memory.pool import BufferPool
 from maskstream.stream.memory.slot import Slot, SlotLayout
 from maskstream.stream.memory.source_info import MATRIX_BT601, RANGE_LIMITED
-from maskstream.stream.processes.control import ControlEnd, ControlMessage, open_control
+from maskstream.stream.processes.control import (
+    ControlEnd,
+    ControlMessage,
+    Ready,
+    open_control,
+)
 from maskstream.stream.processes.process import apart_from_caller
 from maskstream.stream.sources.synthetic import SyntheticSource
 from maskstream.stream.stages.stage import StageSetup, run_stage
@@ -197,7 +202,9 @@ class Viewer:
 
     def wait_until_ready(self) -> None:
         """Wait until the viewer says that it is ready; fails if it ends before that."""
-        self.wait_for(lambda: any(message.word == "ready" for message in self.said()), "be ready")
+        self.wait_for(
+            lambda: any(isinstance(message, Ready) for message in self.said()), "be ready"
+        )
 
     def wait_for(self, condition: Callable[[], bool], what: str) -> None:
         """Wait until ``condition`` holds; fails after a long time, or if the viewer ends first."""

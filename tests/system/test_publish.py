@@ -13,6 +13,7 @@ import pytest
 
 from maskstream.stream.codecs.low_latency import SENT_TIME_BASE
 from maskstream.stream.memory.frame import Planes
+from maskstream.stream.processes.control import Done, Note, Ready
 from maskstream.stream.viewers.push import push as publisher
 from maskstream.stream.viewers.push.push import PublishSettings
 from tests.helpers.receiver import Receiver
@@ -47,7 +48,7 @@ def sending(url: str, **others) -> Iterator[Viewer]:
 
 
 def notes(viewer: Viewer) -> list[str]:
-    return [message.text for message in viewer.said() if message.word == "note"]
+    return [message.text for message in viewer.said() if isinstance(message, Note)]
 
 
 def is_told(viewer: Viewer, text: str) -> Callable[[], bool]:
@@ -70,7 +71,7 @@ def test_numbered_frames_arrive_in_order_and_the_end_is_told(address):
         with viewer.playing(FPS):
             receiver.wait_for_frames(50)
         viewer.end()
-        assert [word.word for word in viewer.words()] == ["ready", "done"]
+        assert [type(word) for word in viewer.words()] == [Ready, Done]
         receiver.wait_for(lambda: receiver.end is not None)
         assert receiver.numbers == sorted(set(receiver.numbers))
         # Frames that the viewer had no time for are left out, and no others.

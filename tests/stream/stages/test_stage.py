@@ -19,16 +19,23 @@ from maskstream.stream.memory.counters import StagePage
 from maskstream.stream.memory.frame import Holder
 from maskstream.stream.memory.pool import BufferPool
 from maskstream.stream.memory.slot import SlotLayout
-from maskstream.stream.processes.control import ControlEnd, ControlMessage, open_control
+from maskstream.stream.processes.control import (
+    ControlEnd,
+    ControlMessage,
+    CutOff,
+    Done,
+    Ready,
+    open_control,
+)
 from maskstream.stream.stages.stage import Stage, StageSetup, run_stage
 
 
 def passes_on(stage: Stage, _) -> None:
-    stage.ready(loaded="all")
+    stage.ready()
     for slot in stage.slots():
         slot.planes.y[...] += 1
         stage.give(slot)
-    stage.add_facts(seen=stage.page.taken)
+    stage.note_captured(stage.page.taken)
 
 
 def raises(stage: Stage, _) -> None:
@@ -132,10 +139,9 @@ def test_slots_are_passed_on_worked_on_and_the_end_once(start):
     assert [int(stage.pool.slot(index).planes.y[0, 0]) for index in range(3)] == [1, 1, 1]
     assert {slot.header.holder for slot in stage.pool.held()} == {Holder.SINK}
     header = stage.pool.slot(1).header
-    assert 0 < header.taken_ns[Holder.OVERLAY - 1] <= header.put_ns[Holder.OVERLAY - 1]
+    assert 0 < header.taken_ns[Holder.OVERLAY.place] <= header.put_ns[Holder.OVERLAY.place]
     ready, done = stage.words()
-    assert (ready.word, ready.facts) == ("ready", {"loaded": "all"})
-    assert (done.word, done.facts) == ("done", {"seen": 3})
+    assert (ready, done) == (Ready(), Done(captured=3))
     assert stage.process.exitcode == 0
     assert (stage.page.taken, stage.page.given) == (3, 3)
 
@@ -167,14 +173,14 @@ def test_a_giver_that_dies_ends_the_feed_with_an_error(start):
     assert (end.kind, end.is_error, end.cause) == (
         Kind.END, True, "middle: the stage before it is gone",
     )  # fmt: skip
-    assert stage.words()[-1].word == "done"
+    assert isinstance(stage.words()[-1], Done)
 
 
 def test_a_taker_that_dies_cuts_the_stage_off(start):
     stage = start(passes_on)
     stage.take.close()
     stage.put(0, 0)
-    assert stage.words()[-1].word == "cut_off"
+    assert isinstance(stage.words()[-1], CutOff)
     assert stage.process.exitcode == 4
 
 
@@ -184,7 +190,7 @@ def test_an_error_ends_the_feed_and_is_told_with_its_traceback(start):
     (end,) = stage.feed()
     assert (end.is_error, end.cause) == (True, "middle: ArithmeticError: one")
     (failed,) = stage.words()
-    assert (failed.word, failed.text, failed.exit_code) == ("failed", end.cause, 4)
+    assert (failed.text, failed.exit_code) == (end.cause, 4)
     assert "in raises" in failed.detail
     assert stage.process.exitcode == 4
 

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from maskstream.stream.memory.counters import StagePage
-from maskstream.stream.processes.control import ControlMessage
+from maskstream.stream.processes.control import ControlMessage, Done
 from maskstream.stream.supervision.worker import Worker
 from tests.helpers.line import Recorder, run
 
@@ -164,7 +164,7 @@ def test_a_feed_that_ends_with_another_count_than_captures_fails_the_run(monkeyp
     def hear(worker: Worker) -> list[ControlMessage]:
         heard = honest(worker)
         if worker.label == "sink" and worker.last_word is not None:
-            worker.last_word = ControlMessage("done", facts={"captured": 8})
+            worker.last_word = Done(captured=8)
         return heard
 
     monkeypatch.setattr(Worker, "hear", hear)

@@ -17,6 +17,7 @@ from PIL import Image
 from maskstream.errors import ConfigError
 from maskstream.stream.addresses.http_address import HttpAddress
 from maskstream.stream.pixels.stamp import read_stamp
+from maskstream.stream.processes.control import Done, Ready
 from maskstream.stream.telemetry.http_server import CONNECTIONS_MAX
 from maskstream.stream.viewers.page.page import open_page, run
 from maskstream.stream.viewers.page.streams import STREAMS_MAX
@@ -527,7 +528,7 @@ def test_the_page_ends_with_its_sources_and_says_so():
         words = ended.viewer.words()
         stream.close()
         idle.close()
-    assert [word.word for word in words] == ["ready", "done"]
+    assert [type(word) for word in words] == [Ready, Done]
 
 
 def test_who_is_gone_from_a_source_that_shows_nothing_is_noticed():

@@ -10,6 +10,7 @@ import pytest
 from maskstream.errors import ConfigError
 from maskstream.stream.pixels.colors import Rgb, YuvSpace
 from maskstream.stream.pixels.stamp import read_stamp
+from maskstream.stream.processes.control import Done, Drain, Note
 from maskstream.stream.viewers.window import window
 from maskstream.stream.viewers.window.display import screen_size
 from maskstream.stream.viewers.window.tiles import BACKGROUND
@@ -50,11 +51,11 @@ def number_seen(picture) -> int | None:
 
 
 def told(viewer) -> list[str]:
-    return [message.text for message in viewer.said() if message.word == "note"]
+    return [message.text for message in viewer.said() if isinstance(message, Note)]
 
 
 def asked_for_the_end(viewer) -> bool:
-    return any(message.word == "drain" for message in viewer.said())
+    return any(isinstance(message, Drain) for message in viewer.said())
 
 
 def test_a_frame_is_seen_as_it_was_delivered_and_q_ends_the_run(screen, show, nothing_left):
@@ -72,7 +73,7 @@ def test_a_frame_is_seen_as_it_was_delivered_and_q_ends_the_run(screen, show, no
         screen.wait_for(lambda: screen.titles() == [], "that the window is closed")
         viewer.show(0)  # what is left in the line is let go by
         viewer.end()
-        assert viewer.words()[-1].word == "done"
+        assert isinstance(viewer.words()[-1], Done)
 
 
 def test_escape_ends_the_run(screen, show):
@@ -87,14 +88,14 @@ def test_closing_the_window_ends_the_run(screen, show):
         screen.close_window(screen.window("street.mp4 - maskstream"))
         viewer.wait_for(lambda: asked_for_the_end(viewer), "ask for the end")
         viewer.end()
-        assert viewer.words()[-1].word == "done"
+        assert isinstance(viewer.words()[-1], Done)
 
 
 def test_the_window_closes_with_the_last_source(screen, show):
     with show((320, 240)) as viewer:
         screen.window("street.mp4 - maskstream")
         viewer.end()
-        assert viewer.words()[-1].word == "done"
+        assert isinstance(viewer.words()[-1], Done)
         assert not asked_for_the_end(viewer)
     assert screen.titles() == []
 
