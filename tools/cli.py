@@ -16,6 +16,7 @@ import typer
 from maskstream.errors import MaskstreamError
 from maskstream.stream.addresses.redact import hide_from_process_list, scrubbed, shown
 from maskstream.tools.arguments.extras import with_install_command
+from maskstream.tools.plain_help import PlainCommand
 from maskstream.tools.standard_streams import lost_output, prepare_streams
 
 EXIT_USAGE = 2
@@ -164,6 +165,7 @@ def make_app(wanted: Collection[str]) -> typer.Typer:
         add_completion=False,
         no_args_is_help=True,
         pretty_exceptions_enable=False,
+        rich_markup_mode=None,
         context_settings={
             "help_option_names": ["-h", "--help"],
             "token_normalize_func": _normalized,
@@ -176,9 +178,12 @@ def make_app(wanted: Collection[str]) -> typer.Typer:
             continue
         command = load_command(name)
         if isinstance(command, typer.Typer):
+            command.rich_markup_mode = None
+            for child in command.registered_commands:
+                child.cls = PlainCommand
             app.add_typer(command, name=name)
         else:
-            app.command(name)(command)
+            app.command(name, cls=PlainCommand)(command)
     return app
 
 

@@ -9,12 +9,8 @@ import typer
 from maskstream.stream.addresses.redact import scrubbed
 from maskstream.stream.arguments import RunArguments
 from maskstream.tools.arguments.model_options import given_on_command_line, with_options_of
-from maskstream.tools.run.config_explain import explain_request
-from maskstream.tools.run.config_keys import build_schema
-from maskstream.tools.run.faults import Faults
-from maskstream.tools.run.look import look_ahead
-from maskstream.tools.run.request import Request, make_request
-from maskstream.tools.run.request_checks import Checked, check_request
+
+# What the commands do is loaded when they run, so that their help is shown at once.
 
 FileArgument = Annotated[
     Path, typer.Argument(metavar="FILE.toml", show_default=False, help="What --config takes.")
@@ -34,10 +30,10 @@ config_app = typer.Typer(
     A file may look like this:
       outputs = ["http://127.0.0.1:8080", "rec"]        # options by their names
       score = 0.4
-      \\[\\[source]]                                        # one for each source
+      [[source]]                                          # one for each source
       name = "door"
       uri = "rtsp://viewer:${CAM_PASS}@camera/stream"   # from the environment
-      \\[\\[source]]
+      [[source]]
       uri = "clips/street.mp4"                          # from this file's folder
       outputs = ["street-masked.mp4"]                   # instead of the run's
 
@@ -54,10 +50,9 @@ def check(
     context: typer.Context, file: FileArgument, sources: SourcesArgument = None, **options: Any
 ) -> None:
     """Find every mistake in a file, without running it; exit code 2 where there is one."""
-    request, checked = _request(context, file, sources, options)
-    faults = Faults()
-    look = look_ahead(request, checked, faults)
-    faults.raise_any()
+    from maskstream.tools.run.look import look_at_file
+
+    _, checked, look = look_at_file(file, sources or [], given_on_command_line(context, options))
     for note in (*checked.notes, *look.notes):
         print(f"{file}: note: {scrubbed(note)}")
     count = len(checked.options.sources)
@@ -70,6 +65,8 @@ def schema() -> None:
 
     Save it, and name it in the file's first line: `#:schema pipeline.schema.json`.
     """
+    from maskstream.tools.run.config_keys import build_schema
+
     print(json.dumps(build_schema(), indent=2))
 
 
@@ -79,18 +76,8 @@ def explain(
     context: typer.Context, file: FileArgument, sources: SourcesArgument = None, **options: Any
 ) -> None:
     """Show what would run, and where each value comes from."""
-    request, checked = _request(context, file, sources, options)
-    faults = Faults()
-    look = look_ahead(request, checked, faults)
-    faults.raise_any()
-    explain_request(request, checked, look)
+    from maskstream.tools.run.config_explain import explain_request
+    from maskstream.tools.run.look import look_at_file
 
-
-def _request(
-    context: typer.Context, file: Path, sources: list[str] | None, options: dict[str, Any]
-) -> tuple[Request, Checked]:
-    request = make_request(sources or [], given_on_command_line(context, options), file)
-    faults = Faults()
-    checked = check_request(request, faults)
-    faults.raise_any()
-    return request, checked
+    given = given_on_command_line(context, options)
+    explain_request(*look_at_file(file, sources or [], given))

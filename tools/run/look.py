@@ -1,14 +1,16 @@
 """Looking at the sources of a request without running it: what they are, and what they need."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 from maskstream.stream.memory.pool import check_memory
 from maskstream.stream.sources.live_open import is_live
 from maskstream.stream.stages.capture import open_reader
 from maskstream.stream.supervision.plan import Plan, make_plan
 from maskstream.tools.run.faults import Faults
-from maskstream.tools.run.request import Request
-from maskstream.tools.run.request_checks import Checked
+from maskstream.tools.run.request import Request, make_request
+from maskstream.tools.run.request_checks import Checked, check_request
 
 
 class _NobodyThereError(Exception):
@@ -56,3 +58,20 @@ def look_ahead(request: Request, checked: Checked, faults: Faults) -> Look:
     except _NobodyThereError:
         look.notes.append("no source is there, so a run would wait for the first of them.")
     return look
+
+
+def look_at_file(
+    file: Path, sources: list[str], given: dict[str, Any]
+) -> tuple[Request, Checked, Look]:
+    """Return what a file asks for, beside what was typed, and what a run would begin with.
+
+    Raises:
+        RequestError: It cannot be run; the text has a line for each mistake.
+    """
+    request = make_request(sources, given, file)
+    faults = Faults()
+    checked = check_request(request, faults)
+    faults.raise_any()
+    look = look_ahead(request, checked, faults)
+    faults.raise_any()
+    return request, checked, look
