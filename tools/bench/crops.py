@@ -122,36 +122,15 @@ def measure_crops(
     random = np.random.default_rng(0)
     pixels = random.integers(0, 256, height * width * 3 // 2, np.uint8)
     picture = PlanesPicture(planes_of(pixels, width, height), LIMITED_RANGE, _BT601)
-    side, crop_side = engine.manifest.input_size, engine.manifest.crop_px
-    frames = random.integers(0, 256, (1, side, side, 3), np.uint8)
+    crop_side = engine.manifest.crop_px
     crops = random.integers(0, 256, (max(box_counts), crop_side, crop_side, 3), np.uint8)
     rows = {count: _rows(count, (width, height), box_px, random) for count in box_counts}
 
-    def frame(count: int) -> None:
-        engine.infer(frames)  # what it finds in noise does not matter
-        engine.assemble(
-            rows[count],
-            [(width, height)],
-            score_min=0.5,
-            top_k=count + 1,
-            pictures=[picture],
-        )
-
-    calls: dict[str, Callable[[], object]] = {
-        f"frame {count}": partial(frame, count) for count in box_counts
-    }
     # Boxes all over the frame, as those of the frames are: what lies in no cache takes longer.
     edges = random.uniform(0, 1, (max(box_counts), 2)) * (np.array([width, height]) - box_px)
     boxes = np.concatenate([edges, edges + box_px], axis=1).astype(np.float32)
     extents = crop_extents(boxes, engine.manifest.crop_margin, width, height)
-    calls |= {
-        f"cut {count}": partial(picture.cut, extents[:count], crop_side)
-        for count in box_counts
-        if count
-    }
-    calls |= {
-        f"masks {count}": partial(engine.mask_crops, crops[:count]) for count in box_counts if count
-    }
+    calls = _calls(engine, picture, (width, height), rows, extents, crops)
     taken_ms = medians_ms(calls, repeats=repeats)
     return CropFigures(
         engine=engine.manifest.name,
@@ -165,6 +144,31 @@ def measure_crops(
         masks_ms=tuple(taken_ms.get(f"masks {count}", 0.0) for count in box_counts),
         native=_measure_native(engine, box_px, crops) if has_native else None,
     )
+
+
+def _calls(
+    engine: Engine,
+    picture: PlanesPicture,
+    size_px: tuple[int, int],
+    rows: Mapping[int, Mapping[str, NDArray[Any]]],
+    extents: NDArray[np.int32],
+    crops: NDArray[np.uint8],
+) -> dict[str, Callable[[], object]]:
+    """Return what is measured for each count of boxes: the frame, cutting alone, masks alone."""
+    side = engine.manifest.input_size
+    frames = np.random.default_rng(1).integers(0, 256, (1, side, side, 3), np.uint8)
+
+    def frame(count: int) -> None:
+        engine.infer(frames)  # what it finds in noise does not matter
+        engine.assemble(rows[count], [size_px], score_min=0.5, top_k=count + 1, pictures=[picture])
+
+    calls: dict[str, Callable[[], object]] = {
+        f"frame {count}": partial(frame, count) for count in rows
+    }
+    for count in filter(None, rows):
+        calls[f"cut {count}"] = partial(picture.cut, extents[:count], crops.shape[1])
+        calls[f"masks {count}"] = partial(engine.mask_crops, crops[:count])
+    return calls
 
 
 def crops_table(figures: CropFigures) -> Group:

@@ -49,49 +49,62 @@ _PICTURES_MAX = 8
 _PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
+EngineArgument = Annotated[
+    str, typer.Argument(metavar="PATH|NAME", help="An .onnx engine file, or a name.")
+]
+OutputOption = Annotated[
+    Path,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        help="NAME.engine for one GPU; NAME.onnx for the FP16 graph alone.",
+    ),
+]
+Fp16Option = Annotated[
+    bool,
+    typer.Option("--fp16", help="Compute the network in float16, its end in float32."),
+]
+BatchOption = Annotated[
+    str,
+    typer.Option(
+        metavar="N,N,N",
+        help="Rising batch sizes: it runs all up to the last, and is tuned for the middle one.",
+    ),
+]
+TargetOption = Annotated[
+    str | None,
+    typer.Option(
+        "--for",
+        metavar="sm89",
+        help="The compute capability of a GPU that is not here; TensorRT for RTX alone can.",
+    ),
+]
+FlavorOption = Annotated[
+    str | None,
+    typer.Option(help="tensorrt or tensorrt-rtx; the first that is installed if left out."),
+]
+WorkspaceMibOption = Annotated[
+    int, typer.Option(min=0, help="GPU memory that a layer may take for itself; 0: no limit.")
+]
+PicturesOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER", help="Compare FP16 on these pictures instead of synthetic ones."
+    ),
+]
+
+
 def build(
-    engine: Annotated[
-        str, typer.Argument(metavar="PATH|NAME", help="An .onnx engine file, or a name.")
-    ],
-    output: Annotated[
-        Path,
-        typer.Option(
-            "--output", "-o", metavar="FILE",
-            help="NAME.engine for one GPU; NAME.onnx for the FP16 graph alone.",
-        ),
-    ],
-    fp16: Annotated[
-        bool,
-        typer.Option("--fp16", help="Compute the network in float16, its end in float32."),
-    ] = False,
-    batch: Annotated[
-        str,
-        typer.Option(
-            metavar="N,N,N",
-            help="Rising batch sizes: it runs all up to the last, and is tuned for the middle one.",
-        ),
-    ] = "1,4,8",
-    target: Annotated[
-        str | None,
-        typer.Option(
-            "--for", metavar="sm89",
-            help="The compute capability of a GPU that is not here; TensorRT for RTX alone can.",
-        ),
-    ] = None,
-    flavor: Annotated[
-        str | None,
-        typer.Option(help="tensorrt or tensorrt-rtx; the first that is installed if left out."),
-    ] = None,
-    workspace_mib: Annotated[
-        int, typer.Option(min=0, help="GPU memory that a layer may take for itself; 0: no limit.")
-    ] = 0,
-    pictures: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FOLDER", help="Compare FP16 on these pictures instead of synthetic ones."
-        ),
-    ] = None,
-) -> None:  # fmt: skip
+    engine: EngineArgument,
+    output: OutputOption,
+    fp16: Fp16Option = False,
+    batch: BatchOption = "1,4,8",
+    target: TargetOption = None,
+    flavor: FlavorOption = None,
+    workspace_mib: WorkspaceMibOption = 0,
+    pictures: PicturesOption = None,
+) -> None:
     """Build an engine for an NVIDIA GPU with TensorRT; Ctrl-C ends the build."""
     path = resolve_engine(engine)
     graph = Graph(data=path.read_bytes(), path=path.resolve(), manifest=read_manifest(path))
@@ -101,14 +114,7 @@ def build(
     if output.suffix == ".onnx":
         if not fp16:
             raise ConfigError(f"{output}: is {path.name} as it is; --fp16 is needed for another.")
-        halves = []
-        for part, seen in zip(parts, frames, strict=True):
-            with _progress(output.name) as watch:
-                halves.append(to_fp16_file(part, watch, seen))
-        model = joined_graphs([half.model for half in halves])
-        _write(output, model.SerializeToString())
-        _tell_differences(halves)
-        print(f"{output}: {output.stat().st_size / 1e6:.1f} MB, fp16")
+        _write_fp16(output, parts, frames)
         return
     if output.suffix != PLAN_SUFFIX:
         raise ConfigError(f"{output}: ends in {output.suffix!r}; .engine or .onnx is needed.")
@@ -124,6 +130,19 @@ def build(
         if made is not None:
             _tell_differences([made])
         print(_summary(target_path, manifest))
+
+
+def _write_fp16(
+    output: Path, parts: Sequence[Graph], frames: Sequence[NDArray[np.uint8] | None]
+) -> None:
+    """Write the FP16 graph alone."""
+    halves = []
+    for part, seen in zip(parts, frames, strict=True):
+        with _progress(output.name) as watch:
+            halves.append(to_fp16_file(part, watch, seen))
+    _write(output, joined_graphs([half.model for half in halves]).SerializeToString())
+    _tell_differences(halves)
+    print(f"{output}: {output.stat().st_size / 1e6:.1f} MB, fp16")
 
 
 def _order(

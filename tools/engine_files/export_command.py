@@ -18,48 +18,54 @@ from maskstream.tools.engine_files.engine_file import (
 )
 from maskstream.train.runs.run_card import read_run_card
 
+RunArgument = Annotated[
+    Path,
+    typer.Argument(help="The folder of a `maskstream train` run; with --crops an engine file too."),
+]
+CheckpointOption = Annotated[
+    Path | None,
+    typer.Option(help="Of the run; if left out, best.pt where there is one, else last.pt."),
+]
+NameOption = Annotated[
+    str | None, typer.Option(help="What people call it; the file's name if left out.")
+]
+SourceOption = Annotated[
+    str | None, typer.Option(help="Data and training in a phrase; the run's own if left out.")
+]
+CropsOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER|FILE",
+        help="The folder of a run of fcn, or an engine file of two stages: masks the boxes of "
+        "the first, which is of yolov3 or yolact.",
+    ),
+]
+MaskScoresOption = Annotated[
+    bool,
+    typer.Option("--mask-scores", help="Let scores be multiplied by how sure the masks are."),
+]
+CropShareMaxOption = Annotated[
+    float,
+    typer.Option(
+        min=0.0,
+        max=1.0,
+        help="With --crops for yolact: boxes that cover more of the frame keep their masks.",
+    ),
+]
+
 
 def export(
-    run: Annotated[
-        Path,
-        typer.Argument(
-            help="The folder of a `maskstream train` run; with --crops an engine file too."
-        ),
-    ],
+    run: RunArgument,
     output: EngineOutputOption,
-    checkpoint: Annotated[
-        Path | None,
-        typer.Option(help="Of the run; if left out, best.pt where there is one, else last.pt."),
-    ] = None,
-    name: Annotated[
-        str | None, typer.Option(help="What people call it; the file's name if left out.")
-    ] = None,
-    source: Annotated[
-        str | None, typer.Option(help="Data and training in a phrase; the run's own if left out.")
-    ] = None,
+    checkpoint: CheckpointOption = None,
+    name: NameOption = None,
+    source: SourceOption = None,
     licence: LicenceOption = "",
     metrics: MetricsOption = None,
     raw: RawOption = False,
-    crops: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FOLDER|FILE",
-            help="The folder of a run of fcn, or an engine file of two stages: masks the boxes of "
-            "the first, which is of yolov3 or yolact.",
-        ),
-    ] = None,
-    mask_scores: Annotated[
-        bool,
-        typer.Option("--mask-scores", help="Let scores be multiplied by how sure the masks are."),
-    ] = False,
-    crop_share_max: Annotated[
-        float,
-        typer.Option(
-            min=0.0,
-            max=1.0,
-            help="With --crops for yolact: boxes that cover more of the frame keep their masks.",
-        ),
-    ] = 0.05,
+    crops: CropsOption = None,
+    mask_scores: MaskScoresOption = False,
+    crop_share_max: CropShareMaxOption = 0.05,
 ) -> None:
     """Write one ONNX file: weights, graph and a manifest, for every backend.
 
@@ -76,11 +82,9 @@ def export(
         "name": name or output.stem,
         "licence": licence,
         "metrics": read_metrics(metrics),
+        **({} if source is None else {"source": source}),
+        **({"has_mask_scores": True} if mask_scores else {}),
     }
-    if source is not None:
-        facts["source"] = source
-    if mask_scores:
-        facts["has_mask_scores"] = True
     if run.is_dir():
         read_run_card(run)  # what is no run is told before PyTorch is loaded
     with needs_training_parts("export"):

@@ -3,7 +3,7 @@
 import hashlib
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -21,44 +21,52 @@ from maskstream.tools.engine_files.engine_file import (
 )
 from maskstream.tools.engine_files.import_darknet import DarknetImport, import_darknet
 
+WeightsArgument = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="FILE...",
+        help="A .pth of the released YOLACT code; or a Darknet detector's .cfg and .weights.",
+    ),
+]
+ArchOption = Annotated[
+    str | None,
+    typer.Option(help="Such as yolact-resnet50; what the .pth's name says if left out."),
+]
+FcnOption = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE.pth", help="FCN8s weights: a mask for each of Darknet's boxes."),
+]
+ClassNamesFileOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--class-names",
+        metavar="FILE",
+        help="One name a line, by class id; COCO's or Pascal's if left out.",
+    ),
+]
+ClassesOption = Annotated[
+    str | None,
+    typer.Option(metavar="NAME,NAME", help="Of a Darknet detector only these; others go."),
+]
+SizeOption = Annotated[
+    int | None,
+    typer.Option(min=32, help="Side of a Darknet detector's input; its own if left out."),
+]
+ScoreOption = Annotated[
+    float | None,
+    typer.Option(min=0, max=1, help="What an instance scores at least; 0.75 with --fcn."),
+]
+
 
 def import_weights(
-    weights: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="FILE...",
-            help="A .pth of the released YOLACT code; or a Darknet detector's .cfg and .weights.",
-        ),
-    ],
+    weights: WeightsArgument,
     output: EngineOutputOption,
-    arch: Annotated[
-        str | None,
-        typer.Option(help="Such as yolact-resnet50; what the .pth's name says if left out."),
-    ] = None,
-    fcn: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE.pth", help="FCN8s weights: a mask for each of Darknet's boxes."),
-    ] = None,
-    class_names_file: Annotated[
-        Path | None,
-        typer.Option(
-            "--class-names",
-            metavar="FILE",
-            help="One name a line, by class id; COCO's or Pascal's if left out.",
-        ),
-    ] = None,
-    classes: Annotated[
-        str | None,
-        typer.Option(metavar="NAME,NAME", help="Of a Darknet detector only these; others go."),
-    ] = None,
-    size: Annotated[
-        int | None,
-        typer.Option(min=32, help="Side of a Darknet detector's input; its own if left out."),
-    ] = None,
-    score: Annotated[
-        float | None,
-        typer.Option(min=0, max=1, help="What an instance scores at least; 0.75 with --fcn."),
-    ] = None,
+    arch: ArchOption = None,
+    fcn: FcnOption = None,
+    class_names_file: ClassNamesFileOption = None,
+    classes: ClassesOption = None,
+    size: SizeOption = None,
+    score: ScoreOption = None,
     licence: LicenceOption = "",
     raw: RawOption = False,
 ) -> None:
@@ -85,20 +93,21 @@ def import_weights(
         with needs_training_parts("import"):
             what = import_darknet(request, output, source=source, licence=licence)
     else:
-        for option, value in {
-            "--fcn": fcn,
-            "--classes": classes,
-            "--size": size,
-            "--score": score,
-        }.items():
-            if value is not None:
-                raise ConfigError(
-                    f"{option}: is for a Darknet detector; leave it out for YOLACT's weights."
-                )
+        _refuse_darknet_options(
+            {"--fcn": fcn, "--classes": classes, "--size": size, "--score": score}
+        )
         if not weights[0].is_file():
             raise ConfigError(f"{weights[0]}: no such file; a .pth is needed.")
         what = _import_yolact(weights[0], output, arch, names, source, licence, raw=raw)
     print(f"{output}: {output.stat().st_size / 1e6:.1f} MB, {what}")
+
+
+def _refuse_darknet_options(given: dict[str, Any]) -> None:
+    for option, value in given.items():
+        if value is not None:
+            raise ConfigError(
+                f"{option}: is for a Darknet detector; leave it out for YOLACT's weights."
+            )
 
 
 def _darknet_pair(files: list[Path]) -> tuple[Path, Path] | None:

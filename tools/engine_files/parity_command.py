@@ -32,42 +32,56 @@ _TOP_K = 100
 _WORD = "An engine file or a name, and what it is to run in if you like: person@openvino/fp32."
 
 
+FirstArgument = Annotated[str, typer.Argument(metavar="A", help=_WORD, show_default=False)]
+SecondArgument = Annotated[str, typer.Argument(metavar="B", help="Likewise.", show_default=False)]
+FramesOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="CLIP|PICTURES",
+        help="A video, a picture, or a folder of pictures; the annotated ones if left out.",
+    ),
+]
+AnnotationsOption = Annotated[
+    Path | None, typer.Option(help="COCO JSON: compare AP on all of its pictures too.")
+]
+ImagesOption = Annotated[
+    Path | None,
+    typer.Option(help="Folder that the annotations' file names start in; theirs if left out."),
+]
+MaxFramesOption = Annotated[
+    int, typer.Option(min=1, help="Frames at most, evenly spread over a clip.")
+]
+ScoreOption = Annotated[float, typer.Option(min=0, max=1, help="Compare nothing less sure.")]
+MatchedMinOption = Annotated[
+    float, typer.Option(min=0, max=1, help="Least share of the instances that both see.")
+]
+MaskIouMinOption = Annotated[
+    float, typer.Option(min=0, max=1, help="Least mask IoU, the worst twentieth left out.")
+]
+OutputMaxOption = Annotated[
+    float | None, typer.Option(min=0, help="Largest difference in an output; any if left out.")
+]
+ApMaxOption = Annotated[
+    float, typer.Option(min=0, help="Largest difference of an AP, in hundredths.")
+]
+JsonFileOption = Annotated[
+    Path | None, typer.Option("--json", metavar="FILE", help="Write the figures.")
+]
+
+
 def parity(
-    first: Annotated[str, typer.Argument(metavar="A", help=_WORD, show_default=False)],
-    second: Annotated[str, typer.Argument(metavar="B", help="Likewise.", show_default=False)],
-    frames: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="CLIP|PICTURES",
-            help="A video, a picture, or a folder of pictures; the annotated ones if left out.",
-        ),
-    ] = None,
-    annotations: Annotated[
-        Path | None, typer.Option(help="COCO JSON: compare AP on all of its pictures too.")
-    ] = None,
-    images: Annotated[
-        Path | None,
-        typer.Option(help="Folder that the annotations' file names start in; theirs if left out."),
-    ] = None,
-    max_frames: Annotated[
-        int, typer.Option(min=1, help="Frames at most, evenly spread over a clip.")
-    ] = 64,
-    score: Annotated[float, typer.Option(min=0, max=1, help="Compare nothing less sure.")] = 0.3,
-    matched_min: Annotated[
-        float, typer.Option(min=0, max=1, help="Least share of the instances that both see.")
-    ] = 0.95,
-    mask_iou_min: Annotated[
-        float, typer.Option(min=0, max=1, help="Least mask IoU, the worst twentieth left out.")
-    ] = 0.9,
-    output_max: Annotated[
-        float | None, typer.Option(min=0, help="Largest difference in an output; any if left out.")
-    ] = None,
-    ap_max: Annotated[
-        float, typer.Option(min=0, help="Largest difference of an AP, in hundredths.")
-    ] = 0.2,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Write the figures.")
-    ] = None,
+    first: FirstArgument,
+    second: SecondArgument,
+    frames: FramesOption = None,
+    annotations: AnnotationsOption = None,
+    images: ImagesOption = None,
+    max_frames: MaxFramesOption = 64,
+    score: ScoreOption = 0.3,
+    matched_min: MatchedMinOption = 0.95,
+    mask_iou_min: MaskIouMinOption = 0.9,
+    output_max: OutputMaxOption = None,
+    ap_max: ApMaxOption = 0.2,
+    json_file: JsonFileOption = None,
 ) -> None:
     """Give two engines the same frames, and leave with exit code 1 if they differ too much."""
     if json_file is not None:
