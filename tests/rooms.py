@@ -121,6 +121,7 @@ MAY_IMPORT: dict[str, str] = {
         "engines.files engines.runtimes engines.engine engines.networks.yolact train.options "
         "train.loop train.yolact"
     ),
+    "tools.plain_help": "",
     "tools.standard_streams": "",
     "tools.devices": "stream.sources",
     "tools.top": "stream.network stream.telemetry",
@@ -129,7 +130,7 @@ MAY_IMPORT: dict[str, str] = {
         "engines.backends engines stream.arguments stream.processes stream.memory "
         "stream.pixels stream.sources train.errors train.yolact train.runs"
     ),
-    "tools.cli": "stream.addresses tools.standard_streams tools.arguments",
+    "tools.cli": "stream.addresses tools.plain_help tools.standard_streams tools.arguments",
     "tools.doctor": (
         "engines.errors engines.files engines.runtimes engines.backends stream.processes "
         "stream.options stream.sources stream.codecs stream.viewers.window tools.arguments"

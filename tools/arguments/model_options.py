@@ -34,7 +34,7 @@ def with_options_of(declared: type) -> Callable[[_Command], _Command]:
     def decorate(command: _Command) -> _Command:
         own = [
             parameter
-            for parameter in inspect.signature(command).parameters.values()
+            for parameter in inspect.signature(command, eval_str=True).parameters.values()
             if parameter.kind is not parameter.VAR_KEYWORD
         ]
         parameters = _of_list(declared) if is_dataclass(declared) else _of_model(declared)

@@ -115,3 +115,10 @@ def test_an_engine_is_measured_drawn_and_compared(tmp_path, capsys):
     assert "before: another one" in printed
     assert "now/before" in printed
     assert read_document(new)["engine"] == figures
+
+
+def test_the_command_takes_clips_and_says_which_is_missing(maskstream, tmp_path):
+    engine = tiny_engine_file()
+    done = maskstream("bench", tmp_path / "absent.mp4", "--engine", engine, "--only", "line")
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr == f"maskstream: {tmp_path}/absent.mp4: no such file; name a video file.\n"
