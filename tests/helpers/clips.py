@@ -131,6 +131,14 @@ def canvas(width: int, height: int) -> Planes:
     return planes_of(np.full(width * height * 3 // 2, 7, np.uint8), width, height)
 
 
+def filled(width: int, height: int, y: int, chroma: int) -> Planes:
+    """Planes of one luma, and of one value in both chroma planes."""
+    planes = planes_of(np.full(width * height * 3 // 2, y, np.uint8), width, height)
+    planes.u[...] = chroma
+    planes.v[...] = chroma
+    return planes
+
+
 def planes_from(pixels: NDArray[np.uint8], width: int, height: int) -> Planes:
     """The planes in the bytes of an even-sized picture."""
     return planes_of(np.ascontiguousarray(pixels).reshape(-1), width, height)

@@ -14,6 +14,7 @@ from maskstream.stream.delivery import parse_deliveries
 from maskstream.stream.options import RunOptions, TimeOptions
 from maskstream.stream.supervision.supervisor import run_pipeline
 from maskstream.stream.telemetry.snapshot import Event, RunResult, Snapshot
+from tests.helpers.telling import say
 
 FAKES = {
     "engine": "tests.helpers.fakes:engine",
@@ -77,12 +78,6 @@ def run(*sources: str, recorder: Recorder | None = None, **others: Any) -> RunRe
     return run_pipeline(
         options(*sources, **others), on_event=recorder.on_event, on_tick=recorder.on_tick
     )
-
-
-def say(fact: dict[str, Any]) -> None:
-    """Print ``fact`` at once: the reader waits for it."""
-    sys.stdout.write(json.dumps(fact) + "\n")
-    sys.stdout.flush()
 
 
 def main() -> None:

@@ -13,7 +13,8 @@ import time
 from maskstream.stream.options import LiveOptions
 from maskstream.stream.supervision.supervisor import run_pipeline
 from maskstream.stream.telemetry.snapshot import Event, Snapshot
-from tests.helpers.line import options, say
+from tests.helpers.line import options
+from tests.helpers.telling import say
 
 
 def on_event(event: Event) -> None:

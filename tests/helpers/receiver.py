@@ -20,6 +20,7 @@ import av.error
 import numpy as np
 
 from maskstream.stream.pixels.stamp import read_stamp
+from tests.helpers.telling import say
 
 LONGEST_WAIT_S = 40.0
 AT_ONCE = ("fflags=nobuffer", "analyzeduration=0", "probesize=32")
@@ -79,12 +80,6 @@ class Receiver:
         assert self._process.stdout is not None
         for line in self._process.stdout:
             self._said.append(json.loads(line))
-
-
-def say(fact: dict[str, Any]) -> None:
-    """Print ``fact`` at once: the reader waits for it."""
-    sys.stdout.write(json.dumps(fact) + "\n")
-    sys.stdout.flush()
 
 
 def main(url: str, *pairs: str) -> None:

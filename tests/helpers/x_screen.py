@@ -22,6 +22,8 @@ from Xlib.error import BadWindow, ConnectionClosedError
 from Xlib.ext import xtest
 from Xlib.protocol.event import ClientMessage
 
+from maskstream.stream.pixels.stamp import read_stamp
+
 WIDTH, HEIGHT = 1280, 800
 LONGEST_WAIT_S = 30.0
 
@@ -134,3 +136,11 @@ def x_screen() -> Iterator[Screen]:
         finally:
             process.send_signal(signal.SIGCONT)
             process.kill()
+
+
+def number_seen(picture: Any) -> int | None:
+    """Return the number in the stamp of a picture; None where there is none to be read."""
+    try:
+        return read_stamp(np.ascontiguousarray(picture[..., 1])).frame_number
+    except ValueError:
+        return None

@@ -20,10 +20,11 @@ from maskstream.stream.viewers.rtsp.server import (
     open_listener,
     parse_rtsp_server,
 )
+from tests.helpers.ports import free_port
 from tests.helpers.receiver import AT_ONCE, Receiver
 from tests.helpers.views_feed import Viewer, viewing
 from tests.helpers.writers import small_settings
-from tests.system.test_publish import RECEIVING, free_port
+from tests.system.test_publish import RECEIVING
 
 SIZE = (1280, 720)
 FPS = 30.0

@@ -18,8 +18,8 @@ from maskstream.stream.options import LiveOptions
 from maskstream.stream.sources.live import LiveSource
 from maskstream.stream.sources.live_start import probe
 from maskstream.stream.sources.trouble import Trouble
+from tests.helpers.ports import free_port
 from tests.stream.sources.test_live import Files
-from tests.system.test_publish import free_port
 
 pytestmark = pytest.mark.system
 

@@ -8,7 +8,6 @@ import io
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -21,31 +20,22 @@ import numpy as np
 import pytest
 from PIL import Image
 from playwright.sync_api import Error as PlaywrightError
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
 from maskstream.stream.pixels.stamp import read_stamp
+from tests.helpers.browser import browsing
 from tests.helpers.web_lab import TOKEN, page_lab
 from tests.system.test_live import Server
 
 pytestmark = pytest.mark.system
 
 WAIT_MS = 40_000
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
 @pytest.fixture(scope="module")
 def browser():
-    if CHROMIUM is None:
-        reason = "chromium: not here; it looks at the page in these tests."
-        if os.environ.get("REQUIRE_SHARED") == "1":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
-        )
+    with browsing() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="session")

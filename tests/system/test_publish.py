@@ -16,6 +16,7 @@ from maskstream.stream.memory.frame import Planes
 from maskstream.stream.processes.control import Done, Note, Ready
 from maskstream.stream.viewers.push import push as publisher
 from maskstream.stream.viewers.push.push import PublishSettings
+from tests.helpers.ports import free_port
 from tests.helpers.receiver import Receiver
 from tests.helpers.views_feed import Viewer, viewing
 from tests.helpers.writers import small_settings
@@ -30,12 +31,6 @@ RECEIVING = {
     "rtmp": ("listen=1", "analyzeduration=200000"),
     "udp": ("format=mpegts", "timeout=5000000", "analyzeduration=200000"),
 }
-
-
-def free_port(kind: int = socket.SOCK_STREAM) -> int:
-    with socket.socket(type=kind) as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """A planted password, wherever one is taken, is looked for wherever something is shown."""
 
 import json
-import socket
 import subprocess
 import sys
 import threading
@@ -13,17 +12,12 @@ import pytest
 import zmq
 
 from tests.helpers.engines.tiny import tiny_engine_file
+from tests.helpers.ports import free_port
 from tests.system.test_live import PASSWORD
 
 pytestmark = pytest.mark.system
 
 TRACES = (PASSWORD, "p%40ss", "p@ss", "ss%w", "ss%25w", "rd#x1", "rd%23x1")
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 def ask(url: str) -> str:

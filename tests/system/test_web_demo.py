@@ -11,11 +11,11 @@ from pathlib import Path
 
 import cv2
 import pytest
-from playwright.sync_api import sync_playwright
 from pycocotools import mask as coco_mask
 
 from maskstream.engines import resolve_engine
-from tests.system.test_page import CHROMIUM, WAIT_MS, wait_for
+from tests.helpers.browser import browsing
+from tests.system.test_page import WAIT_MS, wait_for
 
 if os.environ.get("REQUIRE_SHARED") != "1":
     pytest.importorskip("gradio", reason="gradio: not installed; the page is made with it.")
@@ -28,15 +28,8 @@ FAKE_CAMERA = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-st
 @pytest.fixture(scope="module")
 def browser():
     """A browser with a camera that shows a test picture."""
-    if CHROMIUM is None:
-        pytest.skip("chromium: not here; it looks at the page in these tests.")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM,
-            args=["--no-sandbox", "--disable-gpu", "--no-proxy-server", *FAKE_CAMERA],
-        )
+    with browsing("--no-proxy-server", *FAKE_CAMERA) as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

@@ -7,11 +7,9 @@ import sys
 from contextlib import ExitStack
 
 import cv2
-import numpy as np
 import pytest
 
-from maskstream.stream.pixels.stamp import read_stamp
-from tests.helpers.x_screen import x_screen
+from tests.helpers.x_screen import number_seen, x_screen
 
 pytestmark = pytest.mark.system
 
@@ -35,13 +33,6 @@ while True:
     cv2.imshow("white", numpy.full((240, 320, 3), 255, numpy.uint8))
     cv2.waitKey(20)
 """
-
-
-def number_seen(picture) -> int | None:
-    try:
-        return read_stamp(np.ascontiguousarray(picture[..., 1])).frame_number
-    except ValueError:
-        return None
 
 
 def test_a_run_is_seen_in_a_window_and_its_keys_work(screen, maskstream, tmp_path):

@@ -6,15 +6,13 @@ import pytest
 from maskstream.stream.memory.frame import planes_of
 from maskstream.stream.pixels.blending import Rect, blend_mask, fill
 from maskstream.stream.pixels.colors import Yuv
+from tests.helpers.clips import filled
 
 COLOR = Yuv(200, 60, 220)
 
 
 def gray_frame(width, height, y=100, chroma=128):
-    planes = planes_of(np.full(width * height * 3 // 2, y, np.uint8), width, height)
-    planes.u[...] = chroma
-    planes.v[...] = chroma
-    return planes
+    return filled(width, height, y, chroma)
 
 
 def random_frame(width, height, seed=0):

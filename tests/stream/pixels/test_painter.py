@@ -10,6 +10,7 @@ from maskstream.stream.memory.frame import planes_of
 from maskstream.stream.memory.slot import Slot, SlotLayout
 from maskstream.stream.pixels.colors import WHITE, YuvSpace, palette
 from maskstream.stream.pixels.painter import DrawStyle, Painter
+from tests.helpers.clips import filled
 
 NAMES = ("person", "bicycle")
 UNTOUCHED = 1
@@ -17,10 +18,7 @@ UNTOUCHED = 1
 
 
 def frame(width, height, y=UNTOUCHED, chroma=UNTOUCHED):
-    planes = planes_of(np.full(width * height * 3 // 2, y, np.uint8), width, height)
-    planes.u[...] = chroma
-    planes.v[...] = chroma
-    return planes
+    return filled(width, height, y, chroma)
 
 
 def instances_of(boxes, *, patches=None, class_ids=None, track_ids=None, extents=None):

@@ -4,19 +4,16 @@ import cv2
 import numpy as np
 import pytest
 
-from maskstream.stream.memory.frame import planes_of
 from maskstream.stream.pixels.colors import BLACK, WHITE, Rgb, Yuv, YuvSpace
 from maskstream.stream.pixels.text import FONT_WEIGHT, Font, draw_on_dark_strip, draw_tag
+from tests.helpers.clips import filled
 
 PAPER, INK = Yuv(180, 60, 200), Yuv(16, 128, 128)
 SIZES_PX = [10, 13, 16, 23, 47]
 
 
 def frame(width, height, y=1, chroma=1):
-    planes = planes_of(np.full(width * height * 3 // 2, y, np.uint8), width, height)
-    planes.u[...] = chroma
-    planes.v[...] = chroma
-    return planes
+    return filled(width, height, y, chroma)
 
 
 def ink_box(coverage):

@@ -1,7 +1,5 @@
 """Engines and networks that are not exported, by one call."""
 
-from dataclasses import asdict
-
 import pytest
 import torch
 
@@ -14,22 +12,14 @@ from maskstream.tools.arguments.opening import (
     open_any,
     open_network,
 )
-from maskstream.train.loop.checkpoint import save_checkpoint
-from maskstream.train.runs.run_card import RunCard
-from tests.helpers.engines.tiny import CLASS_NAMES, tiny_config, tiny_detector, tiny_engine_file
+from tests.helpers.engines.tiny import CLASS_NAMES, tiny_engine_file
+from tests.helpers.engines.trained import write_run
 
 
 @pytest.fixture(scope="module")
 def run_folder(tmp_path_factory):
     """The folder of a run whose averaged weights are those of the engine file."""
-    folder = tmp_path_factory.mktemp("run")
-    RunCard(
-        network=asdict(tiny_config()), class_names=CLASS_NAMES, command=("maskstream",), data={},
-        versions={},
-    ).write(folder)  # fmt: skip
-    weights = tiny_detector().network.state_dict()
-    save_checkpoint(folder / "last.pt", {"network": weights, "average": weights})
-    return folder
+    return write_run(tmp_path_factory.mktemp("run"))
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,6 @@
 """`maskstream eval` on engine files and on checkpoints, with files for COCO's server."""
 
 import json
-from dataclasses import asdict
 
 import pytest
 import torch
@@ -12,9 +11,8 @@ from maskstream.engines.networks.yolact.network import Yolact
 from maskstream.errors import ConfigError
 from maskstream.tools.training.eval_command import evaluate
 from maskstream.train.errors import TrainError
-from maskstream.train.loop.checkpoint import save_checkpoint
-from maskstream.train.runs.run_card import RunCard
-from tests.helpers.engines.tiny import CLASS_NAMES, tiny_config, tiny_detector, tiny_engine_file
+from tests.helpers.engines.tiny import tiny_engine_file
+from tests.helpers.engines.trained import write_run
 from tests.helpers.shapes import write_shapes
 
 
@@ -31,14 +29,7 @@ def engine():
 @pytest.fixture(scope="module")
 def run_folder(tmp_path_factory):
     """The folder of a run whose averaged weights are those of the engine file."""
-    folder = tmp_path_factory.mktemp("run")
-    RunCard(
-        network=asdict(tiny_config()), class_names=CLASS_NAMES, command=("maskstream",), data={},
-        versions={},
-    ).write(folder)  # fmt: skip
-    weights = tiny_detector().network.state_dict()
-    save_checkpoint(folder / "last.pt", {"network": weights, "average": weights})
-    return folder
+    return write_run(tmp_path_factory.mktemp("run"))
 
 
 def _figures(path):

@@ -9,14 +9,13 @@ import pytest
 
 from maskstream.errors import ConfigError
 from maskstream.stream.pixels.colors import Rgb, YuvSpace
-from maskstream.stream.pixels.stamp import read_stamp
 from maskstream.stream.processes.control import Done, Drain, Note
 from maskstream.stream.viewers.window import window
 from maskstream.stream.viewers.window.display import screen_size
 from maskstream.stream.viewers.window.tiles import BACKGROUND
 from maskstream.stream.viewers.window.window import WindowSettings, check_display
 from tests.helpers.views_feed import viewing
-from tests.helpers.x_screen import HEIGHT, WIDTH, x_screen
+from tests.helpers.x_screen import HEIGHT, WIDTH, number_seen, x_screen
 
 pytestmark = pytest.mark.system  # real windows
 
@@ -40,14 +39,6 @@ def show(screen, monkeypatch, tmp_path):
         return viewing(window.run, settings, dict(enumerate(sizes)))
 
     return start
-
-
-def number_seen(picture) -> int | None:
-    """The number in the stamp of a picture; None where there is none to be read."""
-    try:
-        return read_stamp(np.ascontiguousarray(picture[..., 1])).frame_number
-    except ValueError:
-        return None
 
 
 def told(viewer) -> list[str]:
