@@ -23,9 +23,11 @@ from maskstream.train.formats.labelled import (
 )
 from maskstream.train.formats.pictures import copy_pictures, picture_size, pictures_in
 from maskstream.train.formats.shapes import box
+from maskstream.train.formats.text_file import told_faults
 
 MASKS = "annotations-object-segmentation.csv"
 BOXES = "annotations-bbox.csv"
+_TABLE = "a table (CSV) in UTF-8"
 SPLITS = ("train", "validation", "test")
 SAME_BOX = 0.002
 """The corners of a mask's box and of the same object in the table of boxes differ by less."""
@@ -113,8 +115,12 @@ def read_open_images(source: Path, options: ReadOptions) -> LabelledSet:
 
 
 def read_class_names(path: Path) -> dict[str, str]:
-    """Return class names by their label; with or without a line of column names."""
-    with path.open(encoding="utf-8-sig", newline="") as file:
+    """Return class names by their label; with or without a line of column names.
+
+    Raises:
+        AnnotationError: It is no table in UTF-8.
+    """
+    with told_faults(path, _TABLE), path.open(encoding="utf-8-sig", newline="") as file:
         rows = [row[:2] for row in csv.reader(file) if len(row) >= 2]
     return {label: name for label, name in rows if label != "LabelName"}
 
@@ -123,9 +129,9 @@ def read_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, Row]]:
     """Return the rows of a table, each with its line.
 
     Raises:
-        AnnotationError: The table has not all of the columns, or a row is short.
+        AnnotationError: It is no table in UTF-8, lacks one of the columns, or a row is short.
     """
-    with path.open(encoding="utf-8-sig", newline="") as file:
+    with told_faults(path, _TABLE), path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.DictReader(file)
         missing = set(columns) - set(reader.fieldnames or ())
         if missing:

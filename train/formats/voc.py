@@ -32,6 +32,7 @@ from maskstream.train.formats.labelled import (
 )
 from maskstream.train.formats.pictures import copy_pictures, picture_size, pictures_in
 from maskstream.train.formats.shapes import box
+from maskstream.train.formats.text_file import read_text
 from maskstream.train.formats.voc_maps import (
     CLASS_FOLDER,
     OBJECT_FOLDER,
@@ -89,7 +90,7 @@ def _class_names(source: Path) -> list[str]:
         files = sorted(_xml_folder(source).glob("[!.]*.xml"))
         seen = {name for file in files for name, _ in _read_xml(file, None)}
         return list(PASCAL) if seen <= set(PASCAL) else sorted(seen)
-    names = path.read_text(encoding="utf-8").split("\n")
+    names = read_text(path, "a class name a line, in UTF-8,").split("\n")
     names = [name.strip() for name in names if name.strip() not in ("", "__ignore__")]
     if names[:1] != [_BACKGROUND]:
         raise AnnotationError(f"{path}:1: {names[:1]}; {_BACKGROUND} has to come first.")
@@ -104,7 +105,7 @@ def _stems(source: Path, split: str | None) -> list[str]:
     path = source / "ImageSets" / "Segmentation" / f"{split}.txt"
     if not path.is_file():
         raise AnnotationError(f"{path}: no such file; --split takes the name of one beside it.")
-    return path.read_text(encoding="utf-8").split()
+    return read_text(path, "a list of names in UTF-8").split()
 
 
 def _read_picture(

@@ -23,6 +23,7 @@ from maskstream.train.formats.labelled import (
 )
 from maskstream.train.formats.pictures import SUFFIXES, copy_pictures, picture_size, pictures_in
 from maskstream.train.formats.shapes import box, polygon, single_polygon
+from maskstream.train.formats.text_file import read_text
 
 _SPLITS = ("train", "val", "test")
 SHARE_SLACK = 0.01
@@ -145,7 +146,8 @@ def _pictures_of(
 
 def _listed(path: Path) -> list[Path]:
     found = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    text = read_text(path, "a list of pictures in UTF-8")
+    for number, line in enumerate(text.splitlines(), 1):
         if line.strip():
             picture = path.parent / line.strip()
             if picture.suffix.lower() not in SUFFIXES or not picture.is_file():
