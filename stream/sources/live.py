@@ -28,8 +28,8 @@ from maskstream.stream.pixels.geometry import UPRIGHT, Placement, place
 from maskstream.stream.processes.backoff import LONGEST_S, Backoff
 from maskstream.stream.sources.facts import sample_aspect_of, time_base_of
 from maskstream.stream.sources.live_clock import LIVE_TIME_BASE, LiveClock, Pace
-from maskstream.stream.sources.live_open import Link, open_link
-from maskstream.stream.sources.live_packets import UNDECODABLE_MAX, packets_of
+from maskstream.stream.sources.live_open import Link, Patience, open_link
+from maskstream.stream.sources.live_packets import Undecodable, packets_of
 from maskstream.stream.sources.picture import PictureConverter
 from maskstream.stream.sources.trouble import ANSWERS_NO, Trouble
 
@@ -78,6 +78,7 @@ class LiveSource:
         self._converter = PictureConverter(info.color_range, info.color_matrix, threads)
         self._shape: tuple[int, int] | None = None
         self._device: str | None = None
+        self._patience = Patience()
         self._own_s: float | None = None
         self._epoch = -1 if after is None else after[2]
         self._frame_count = 0
@@ -138,7 +139,10 @@ class LiveSource:
             self._stopped.wait(self._backoff.next_s(longest_s))
 
     def _connect(self) -> Link:
-        link = open_link(self._uri, self._options, threads=self._threads, device=self._device)
+        link = open_link(
+            self._uri, self._options, threads=self._threads, device=self._device,
+            patience=self._patience,
+        )  # fmt: skip
         self._device = link.device
         self._events.extend(note for note in link.notes if note not in self._told_notes)
         self._told_notes.update(link.notes)
@@ -162,7 +166,8 @@ class LiveSource:
         self._clock.reconnect(pace)
         seen_s, has_decoded, frame_count = self._own_s, False, 0
         begun_s = time.monotonic()
-        for packet_number, packet in enumerate(packets_of(link, self._stopped.is_set)):
+        undecodable = Undecodable()
+        for packet in packets_of(link, self._stopped.is_set, self._patience):
             try:
                 frames = packet.decode()
             except av.error.FFmpegError:
@@ -183,8 +188,8 @@ class LiveSource:
                 if pace == "bursts":
                     self._stopped.wait(max(0.0, self._clock.due_s(decoded.pts) - time.monotonic()))
                 yield decoded
-            if not has_decoded and packet_number >= UNDECODABLE_MAX:
-                raise Trouble("unsupported", self._uri, "its video cannot be decoded")
+            if not has_decoded:
+                undecodable.check(packet, self._uri)
 
     def _is_repeated(self, frame: VideoFrame, link: Link, seen_s: float | None) -> bool:
         """Whether a frame came before, by its own time; ``seen_s`` is of the last that did."""

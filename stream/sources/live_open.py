@@ -32,6 +32,30 @@ _READ_S = 1.0
 _HTTP_READ_S = 10.0
 """A playlist's next segment may be that far off."""
 _OPEN_S = 5.0
+_PATIENCE_MAX_S = 40.0
+"""Twice what cameras with the longest spacing of key pictures need."""
+_PATIENCE_GROWTH = 3.0
+
+
+@dataclass(slots=True)
+class Patience:
+    """How long a source may be silent, learned from one connection to the next.
+
+    A server may answer and then send nothing until its next key picture, 20 s later; a camera may
+    send a picture every 5 s. Both look like a lost source to one who waits for 1 s, so every
+    connection that was opened and stayed silent makes the next one wait for longer.
+    """
+
+    needed_s: float = 0.0
+    """At least; 0 where the usual time is enough."""
+
+    def grow(self, waited_s: float) -> None:
+        """Wait for longer next time, as nothing came within ``waited_s``."""
+        self.needed_s = min(_PATIENCE_MAX_S, _PATIENCE_GROWTH * max(waited_s, self.needed_s))
+
+    def learn(self, longest_gap_s: float) -> None:
+        """Wait for as long as a source needs whose packets were ``longest_gap_s`` apart."""
+        self.needed_s = min(_PATIENCE_MAX_S, _PATIENCE_GROWTH * longest_gap_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +118,14 @@ def check_live(uri: str) -> None:
         raise ConfigError(f"{shown(uri)}: no host, or no port; write {scheme}://HOST:PORT/PATH.")
 
 
-def open_link(uri: str, options: LiveOptions, *, threads: int, device: str | None = None) -> Link:
+def open_link(
+    uri: str,
+    options: LiveOptions,
+    *,
+    threads: int,
+    device: str | None = None,
+    patience: Patience | None = None,
+) -> Link:
     """Returns the connection to ``uri``, which the caller closes. Blocks for seconds at most.
 
     Args:
@@ -102,6 +133,7 @@ def open_link(uri: str, options: LiveOptions, *, threads: int, device: str | Non
         options: How to read it.
         threads: For decoding.
         device: ``Link.device`` of the connection before, where there was one.
+        patience: What earlier connections taught about the source's silences.
 
     Raises:
         Trouble: It cannot be opened now.
@@ -114,7 +146,7 @@ def open_link(uri: str, options: LiveOptions, *, threads: int, device: str | Non
             device=opened.device, notes=opened.notes,
         )  # fmt: skip
     else:
-        link = _open_address(uri, options)
+        link = _open_address(uri, options, patience or Patience())
     context = link.stream.codec_context
     context.thread_count = threads
     # Threads on frames would each hold one back; slices of one frame do not. The decoder's own
@@ -123,12 +155,15 @@ def open_link(uri: str, options: LiveOptions, *, threads: int, device: str | Non
     return link
 
 
-def _open_address(uri: str, options: LiveOptions) -> Link:
+def _open_address(uri: str, options: LiveOptions, patience: Patience) -> Link:
     address = resolve(uri)
     scheme = urlsplit(address.opened).scheme.lower()
     default_s = _HTTP_READ_S if scheme.startswith("http") else _READ_S
     read_s = options.timeout_s or default_s
     open_s = max(_OPEN_S, default_s) if options.timeout_s is None else 2 * options.timeout_s
+    if options.timeout_s is None:
+        read_s = max(read_s, patience.needed_s)
+        open_s = max(open_s, patience.needed_s)
     begun_s = time.monotonic()
     try:
         container = av.open(

@@ -23,8 +23,8 @@ from maskstream.stream.pixels.geometry import UPRIGHT, canvas_size
 from maskstream.stream.processes.backoff import Backoff
 from maskstream.stream.sources.facts import frame_rate_of, sample_aspect_of, time_base_of
 from maskstream.stream.sources.live_clock import LIVE_TIME_BASE
-from maskstream.stream.sources.live_open import Link, open_link
-from maskstream.stream.sources.live_packets import UNDECODABLE_MAX, packets_of
+from maskstream.stream.sources.live_open import Link, Patience, open_link
+from maskstream.stream.sources.live_packets import Undecodable, packets_of
 from maskstream.stream.sources.picture import color_range_of
 from maskstream.stream.sources.trouble import ANSWERS_NO, Trouble
 
@@ -32,25 +32,33 @@ ABSENT_SIZE = (1280, 720)
 """The canvas of a source that is not there when the run starts, in pixels."""
 _LONGEST_S = 2.0
 _WAKE_S = 0.2
+_SILENT_S = 1.0
+"""A source that was silent for so long is waited for longer when it is asked again."""
 
 
-def probe(uri: str, options: LiveOptions) -> SourceInfo:
+def probe(uri: str, options: LiveOptions, patience: Patience | None = None) -> SourceInfo:
     """Returns what ``uri`` looks like now, by its first frame. Blocks for seconds at most.
+
+    Args:
+        uri: As the user gave it.
+        options: How to read it.
+        patience: Learns how long the source may be silent; None where it is asked once only.
 
     Raises:
         Trouble: It is not there, or not to be read.
         ConfigError: It never can be read.
     """
-    with closing(open_link(uri, options, threads=1)) as link:
-        for number, packet in enumerate(packets_of(link, lambda: False)):
+    patience = patience or Patience()
+    with closing(open_link(uri, options, threads=1, patience=patience)) as link:
+        undecodable = Undecodable()
+        for packet in packets_of(link, lambda: False, patience):
             try:
                 frames = packet.decode()
             except av.error.FFmpegError:
                 frames = []  # joined midway: it starts with the next key picture
             if frames:
                 return _describe(uri, link, frames[0])
-            if number >= UNDECODABLE_MAX:
-                raise Trouble("unsupported", uri, "its video cannot be decoded")
+            undecodable.check(packet, uri)
     raise Trouble("ended", uri, "the stream ended before its first picture")
 
 
@@ -123,14 +131,17 @@ def _ask(
 ) -> None:
     """Ask again and again until there is an answer that lasts, or nobody wants one."""
     backoff = Backoff()
+    patience = Patience()
     while not over.is_set():
         try:
-            answers.put((index, probe(uri, options)))
+            answers.put((index, probe(uri, options, patience)))
             return
         except Trouble as exc:
             answers.put((index, exc))
             if exc.kind in ANSWERS_NO:
                 return
+            if exc.kind == "silent":
+                patience.grow(_SILENT_S)
         except Exception as exc:  # noqa: BLE001 - carried to the main thread
             answers.put((index, exc))
             return

@@ -111,11 +111,11 @@ def test_a_run_prints_what_was_asked_for_and_what_was_got(camera, maskstream):
 
 OUTLIVE = """
 import sys
-from maskstream.stream.sources.live_open import open_link
+from maskstream.stream.sources.live_open import Patience, open_link
 from maskstream.stream.options import LiveOptions
 from maskstream.stream.sources.live_packets import packets_of
 link = open_link(sys.argv[1], LiveOptions(), threads=1)
-packets = packets_of(link, lambda: False)
+packets = packets_of(link, lambda: False, Patience())
 frames = [frame for _ in range(4) for frame in next(packets).decode()]
 packets.close()
 link.close()

@@ -12,7 +12,7 @@ from av.video.frame import VideoFrame
 from maskstream.errors import MaskstreamError
 from maskstream.stream.options import LiveOptions
 from maskstream.stream.sources.camera import lasting_name
-from maskstream.stream.sources.live_open import Link, open_link
+from maskstream.stream.sources.live_open import Link, Patience, open_link
 from maskstream.stream.sources.live_packets import packets_of
 from maskstream.stream.sources.media import cause_of
 from maskstream.stream.sources.trouble import Trouble
@@ -121,7 +121,7 @@ def _measure(link: Link) -> Look:
         late = time.monotonic() - begun_s > FIRST_S + 2 * MEASURED_S
         return late or (bool(times_s) and times_s[-1] - times_s[0] >= MEASURED_S)
 
-    for packet in packets_of(link, is_enough):
+    for packet in packets_of(link, is_enough, Patience()):
         with suppress(av.error.FFmpegError):  # joined midway: its first whole picture comes later
             for decoded in packet.decode():
                 frame = decoded
