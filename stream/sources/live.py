@@ -206,6 +206,8 @@ class LiveSource:
             canvas = (self.info.width, self.info.height)
             self._placement = place(frame.width, frame.height, aspect, UPRIGHT, canvas)
         timestamp = frame.dts if frame.pts is None else frame.pts
+        if link.is_untimed:
+            timestamp = None
         return DecodedFrame(
             pts=self._clock.next(timestamp, time_base_of(link.stream), time.monotonic()),
             time_base=LIVE_TIME_BASE,

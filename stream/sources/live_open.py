@@ -10,6 +10,7 @@ import difflib
 import re
 import time
 from dataclasses import dataclass
+from typing import cast
 from urllib.parse import urlsplit
 
 import av
@@ -23,7 +24,8 @@ from maskstream.stream.addresses.redact import Address, resolve, shown
 from maskstream.stream.arguments import RtspTransport
 from maskstream.stream.options import LiveOptions
 from maskstream.stream.sources import camera
-from maskstream.stream.sources.trouble import Trouble, trouble_of
+from maskstream.stream.sources.http_pictures import Pictures, open_pictures
+from maskstream.stream.sources.trouble import Trouble, lost, trouble_of
 
 _SCHEMES = ("http", "https", "rtmp", "rtmps", "rtp", "rtsp", "rtsps", "tcp", "udp")
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
@@ -32,6 +34,10 @@ _READ_S = 1.0
 _HTTP_READ_S = 10.0
 """A playlist's next segment may be that far off."""
 _OPEN_S = 5.0
+_ONE_PICTURE = ("jpeg_pipe", "mjpeg", "image2")
+"""FFmpeg's names for an address that gives a picture and no stream."""
+_PICTURES_BUFFER_BYTES = 4096
+"""Small: FFmpeg fills its buffer before it gives anything on."""
 _PATIENCE_MAX_S = 40.0
 """Twice what cameras with the longest spacing of key pictures need."""
 _PATIENCE_GROWTH = 3.0
@@ -48,6 +54,9 @@ class Patience:
 
     needed_s: float = 0.0
     """At least; 0 where the usual time is enough."""
+
+    is_cut: bool = False
+    """Whether the source's JPEGs are to be cut apart here, as FFmpeg stumbles over their parts."""
 
     def grow(self, waited_s: float) -> None:
         """Wait for longer next time, as nothing came within ``waited_s``."""
@@ -72,6 +81,10 @@ class Link:
     """Where to find a camera again; None for a stream."""
     notes: tuple[str, ...] = ()
     """What the source was asked for and what it gives, one line each."""
+    is_untimed: bool = False
+    """Whether its times are made up: each frame belongs to the moment of its arrival."""
+    pictures: Pictures | None = None
+    """Where the container reads from, if not from the address itself."""
 
     @property
     def is_segmented(self) -> bool:
@@ -81,6 +94,8 @@ class Link:
     def close(self) -> None:
         """Close the connection."""
         self.container.close()
+        if self.pictures is not None:
+            self.pictures.close()
 
 
 def is_live(uri: str) -> bool:
@@ -164,6 +179,10 @@ def _open_address(uri: str, options: LiveOptions, patience: Patience) -> Link:
     if options.timeout_s is None:
         read_s = max(read_s, patience.needed_s)
         open_s = max(open_s, patience.needed_s)
+    if patience.is_cut:
+        link = _open_pictures(uri, address, read_s)
+        if link is not None:
+            return link
     begun_s = time.monotonic()
     try:
         container = av.open(
@@ -175,12 +194,48 @@ def _open_address(uri: str, options: LiveOptions, patience: Patience) -> Link:
     except (av.error.FFmpegError, ValueError) as exc:
         waited_s = time.monotonic() - begun_s
         trouble = trouble_of(exc, uri, address, waited_s=waited_s, timeout_s=open_s)
-        raise trouble from None  # FFmpeg's own names the address with its password
+        is_odd = trouble.kind in ("no_video", "broken") and scheme.startswith("http")
+        link = _open_pictures(uri, address, read_s) if is_odd else None
+        if link is None:
+            raise trouble from None  # FFmpeg's own names the address with its password
+        return link
+    if container.format.name in _ONE_PICTURE and scheme.startswith("http"):
+        link = _open_pictures(uri, address, read_s)
+        if link is not None:
+            container.close()
+            return link
     try:
         return Link(uri, container, _video_of(container, uri), address, read_s)
     except BaseException:
         container.close()
         raise
+
+
+def _open_pictures(uri: str, address: Address, read_s: float) -> Link | None:
+    """Return the JPEGs that come from an address, cut apart by their markers; None for others."""
+    try:
+        pictures = open_pictures(address.opened, read_s)
+    except (OSError, ValueError):
+        return None  # what FFmpeg said of it is told
+    if pictures is None:
+        return None
+    try:
+        container = cast(
+            "InputContainer",
+            av.open(
+                pictures,
+                format="mjpeg",
+                buffer_size=_PICTURES_BUFFER_BYTES,
+                options={"probesize": "32", "analyzeduration": "0", "fflags": "nobuffer"},
+            ),
+        )
+    except (av.error.FFmpegError, OSError) as exc:
+        pictures.close()
+        raise lost(exc, uri, address, read_s) from None
+    return Link(
+        uri, container, _video_of(container, uri), address, read_s, is_untimed=True,
+        pictures=pictures,
+    )  # fmt: skip
 
 
 def _protocol_options(scheme: str, transport: RtspTransport, open_s: float) -> dict[str, str]:

@@ -19,6 +19,8 @@ _KEYLESS_S = 60.0
 """Some streams mark no key picture; after so long without a frame they are given up too."""
 _PACE_PACKETS = 2
 """So many packets do not tell yet how far apart a source's packets are."""
+_PARTS = "mpjpeg"
+"""FFmpeg's name of JPEGs as the parts of an answer over HTTP."""
 _POLL_S = 0.002
 
 
@@ -80,8 +82,8 @@ def packets_of(
             time.sleep(_POLL_S)
         except av.error.EOFError:
             return
-        except av.error.FFmpegError as exc:
-            pace.see_error(exc, link.read_timeout_s)
+        except (av.error.FFmpegError, OSError) as exc:
+            pace.see_error(exc, link)
             # FFmpeg's own may name the address with its password.
             raise lost(exc, link.uri, link.address, link.read_timeout_s) from None
 
@@ -107,10 +109,12 @@ class _Pace:
             self._patience.learn(self._longest_s)
         self._came_s = time.monotonic()
 
-    def see_error(self, error: av.error.FFmpegError, waited_s: float) -> None:
-        is_silent = isinstance(error, (av.error.TimeoutError, av.error.ExitError))
+    def see_error(self, error: Exception, link: Link) -> None:
+        is_silent = isinstance(error, (TimeoutError, av.error.ExitError))
         if is_silent and self._count <= _PACE_PACKETS:
-            self._patience.grow(waited_s)
+            self._patience.grow(link.read_timeout_s)
+        if link.container.format.name == _PARTS and isinstance(error, av.error.InvalidDataError):
+            self._patience.is_cut = True
 
 
 def _silent(link: Link) -> Trouble:

@@ -49,6 +49,16 @@ def probe(uri: str, options: LiveOptions, patience: Patience | None = None) -> S
         ConfigError: It never can be read.
     """
     patience = patience or Patience()
+    was_cut = patience.is_cut
+    try:
+        return _look(uri, options, patience)
+    except Trouble:
+        if patience.is_cut == was_cut:
+            raise
+        return _look(uri, options, patience)
+
+
+def _look(uri: str, options: LiveOptions, patience: Patience) -> SourceInfo:
     with closing(open_link(uri, options, threads=1, patience=patience)) as link:
         undecodable = Undecodable()
         for packet in packets_of(link, lambda: False, patience):
@@ -152,7 +162,9 @@ def _describe(uri: str, link: Link, first: VideoFrame) -> SourceInfo:
     notes: list[str] = []
     aspect = sample_aspect_of(link.stream, notes)
     width, height = canvas_size(first.width, first.height, aspect, UPRIGHT)
-    rate_hz = frame_rate_of(link.stream, first, time_base_of(link.stream))
+    rate_hz = None
+    if not link.is_untimed:
+        rate_hz = frame_rate_of(link.stream, first, time_base_of(link.stream))
     duration_s = _duration_s_of(uri, link)
     return SourceInfo(
         uri=shown(uri),
@@ -176,7 +188,8 @@ def _describe(uri: str, link: Link, first: VideoFrame) -> SourceInfo:
 def _duration_s_of(uri: str, link: Link) -> float | None:
     """Returns the length of a recording on a web server; None for what has no end."""
     duration = link.container.duration
-    if not uri.lower().startswith("http") or duration is None or duration <= 0:
+    is_recording = uri.lower().startswith("http") and not link.is_untimed
+    if not is_recording or duration is None or duration <= 0:
         return None
     return duration / av.time_base
 

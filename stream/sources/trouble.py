@@ -73,7 +73,7 @@ def trouble_of(
 
 def lost(error: Exception, uri: str, address: Address, timeout_s: float) -> Trouble:
     """Returns in words what an error in mid-stream means."""
-    if isinstance(error, (av.error.TimeoutError, av.error.ExitError)):
+    if isinstance(error, (TimeoutError, av.error.ExitError)):
         return Trouble("silent", uri, f"nothing came for {timeout_s:g} s")
     number = getattr(error, "errno", None)
     if number == errno.ENODEV:
