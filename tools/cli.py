@@ -16,7 +16,7 @@ import typer
 from maskstream.errors import MaskstreamError
 from maskstream.stream.addresses.redact import hide_from_process_list, scrubbed, shown
 from maskstream.tools.arguments.extras import with_install_command
-from maskstream.tools.plain_help import PlainCommand
+from maskstream.tools.plain_help import PlainCommand, PlainGroup
 from maskstream.tools.standard_streams import lost_output, prepare_streams
 
 EXIT_USAGE = 2
@@ -161,8 +161,8 @@ def make_app(wanted: Collection[str]) -> typer.Typer:
     """Return the command line, with these commands loaded and the others by name alone."""
     app = typer.Typer(
         name="maskstream",
+        cls=PlainGroup,
         help="Instance segmentation on video: every frame comes out with its objects masked.",
-        add_completion=False,
         no_args_is_help=True,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
@@ -181,7 +181,7 @@ def make_app(wanted: Collection[str]) -> typer.Typer:
             command.rich_markup_mode = None
             for child in command.registered_commands:
                 child.cls = PlainCommand
-            app.add_typer(command, name=name)
+            app.add_typer(command, name=name, cls=PlainGroup)
         else:
             app.command(name, cls=PlainCommand)(command)
     return app
@@ -212,7 +212,7 @@ def run_command_line(arguments: list[str]) -> int:
         arguments: Without the program's name.
     """
     try:
-        app = make_app([_normalized(word) for word in arguments[:1]])
+        app = make_app([_normalized(word) for word in (arguments or _words_to_complete())[:1]])
         return app(arguments, prog_name="maskstream", standalone_mode=False) or 0
     except typer.TyperException as exc:
         if exc.format_message():  # empty where the help was shown for want of a command
@@ -231,6 +231,12 @@ def run_command_line(arguments: list[str]) -> int:
             raise
         print(_unexpected_line(exc, arguments), file=sys.stderr)
         return MaskstreamError.exit_code
+
+
+def _words_to_complete() -> list[str]:
+    """Return what is on a shell's command line so far, where the shell asks how to complete it."""
+    text = os.environ.get("_TYPER_COMPLETE_ARGS") or os.environ.get("COMP_WORDS") or ""
+    return text.split()[1:]
 
 
 def _unexpected_line(exc: Exception, arguments: list[str]) -> str:

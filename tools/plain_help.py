@@ -5,7 +5,7 @@ Typer's own help loads Rich and its Markdown for it, which takes longer than all
 
 from typing import Any
 
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 _ARGUMENTS = "Arguments"
 _OPTIONS = "Options"
@@ -30,3 +30,18 @@ class PlainCommand(TyperCommand):
             if sections[title]:
                 with formatter.section(title):
                     formatter.write_dl(sections[title])
+
+
+class PlainGroup(TyperGroup):
+    """A group of commands whose help says all of each command's first sentence."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the commands."""
+        commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        rows = [
+            (name, " ".join((command.help or "").split("\n\n")[0].split()))
+            for name, command in commands
+            if command is not None and not command.hidden
+        ]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)

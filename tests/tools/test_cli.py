@@ -178,3 +178,44 @@ def test_a_user_without_a_home_and_an_entry_runs_without_a_cache(tmp_path):
     if "Permission denied" in done.stderr:
         pytest.skip("another user cannot read the interpreter's files")
     assert (done.returncode, done.stdout) == (0, "/dev/null/maskstream\n"), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("shell", "words", "wanted"),
+    [
+        ("bash", {"COMP_WORDS": "maskstream run --eng", "COMP_CWORD": "2"}, "--engine"),
+        ("bash", {"COMP_WORDS": "maskstream imag", "COMP_CWORD": "1"}, "images"),
+        ("zsh", {"_TYPER_COMPLETE_ARGS": "maskstream run --policy "}, "latest"),
+        (
+            "fish",
+            {"_TYPER_COMPLETE_ARGS": "maskstream ru", "_TYPER_COMPLETE_FISH_ACTION": "get-args"},
+            "run",
+        ),
+    ],
+)
+def test_shells_complete_commands_options_and_values(shell, words, wanted):
+    script = ask_to_complete(f"source_{shell}", {})
+    assert "maskstream" in script
+    assert "complete" in script
+    assert wanted in ask_to_complete(f"complete_{shell}", words)
+
+
+def ask_to_complete(instruction, words):
+    command = [sys.executable, "-c", "from maskstream.tools.cli import main; main()"]
+    env = {**os.environ, "_MASKSTREAM_COMPLETE": instruction, **words}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    return done.stdout
+
+
+@pytest.mark.parametrize("arguments", ["run --help", "images --help", "run --bogus", "--help"])
+def test_help_and_usage_errors_load_nothing_heavy(arguments):
+    code = (
+        "import sys; from maskstream.tools.cli import run_command_line as run; import io\n"
+        "sys.stdout, sys.stderr, out = io.StringIO(), io.StringIO(), sys.stdout\n"
+        f"run({arguments.split()!r})\n"
+        "heavy = {'numpy', 'cv2', 'av', 'openvino', 'torch', 'rich', 'aiohttp', 'zmq'}\n"
+        "print(*sorted({name.split('.')[0] for name in sys.modules} & heavy), file=out)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("\n", "")
