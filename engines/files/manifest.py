@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from maskstream.engines.errors import EngineFileError
-from maskstream.engines.interface.backend import InputLayout
-from maskstream.engines.interface.fit import FitKind
+
+if TYPE_CHECKING:  # they load NumPy and OpenCV, which a list of engines does without
+    from maskstream.engines.interface.backend import InputLayout
+    from maskstream.engines.interface.fit import FitKind
 
 METADATA_KEY = "maskstream"
 """The ONNX metadata property that holds the manifest as JSON."""

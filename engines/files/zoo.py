@@ -56,6 +56,8 @@ def _yolact(name: str, mask_ap: float) -> Release:
     )
 
 
+MODEL_HOST = "https://huggingface.co"
+"""Where the repositories of the releases are."""
 RELEASES = (
     _yolact("yolact-resnet50", 0.282),
     _yolact("yolact-darknet53", 0.287),

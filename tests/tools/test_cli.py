@@ -208,7 +208,9 @@ def ask_to_complete(instruction, words):
     return done.stdout
 
 
-@pytest.mark.parametrize("arguments", ["run --help", "images --help", "run --bogus", "--help"])
+@pytest.mark.parametrize(
+    "arguments", ["run --help", "images --help", "run --bogus", "--help", "engines --json"]
+)
 def test_help_and_usage_errors_load_nothing_heavy(arguments):
     code = (
         "import sys; from maskstream.tools.cli import run_command_line as run; import io\n"

@@ -2,16 +2,16 @@
 
 import json
 import sys
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from maskstream.engines.files.zoo import RELEASES, Release, ZooEntry, list_engines
-from maskstream.tools.engine_files.fetch import MODEL_HOST, fetch_engine, find_release
+from maskstream.engines.files.zoo import MODEL_HOST, RELEASES, Release, ZooEntry, list_engines
 
 CLASSES_SHOWN_MAX = 5
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 app = typer.Typer(help="List the engines that have a name, or fetch one.")
 
@@ -30,6 +30,8 @@ def engines(
     if as_json:
         print(json.dumps([_facts(entry) for entry in entries], indent=2, ensure_ascii=False))
         return
+    from rich.console import Console
+
     console = Console(highlight=False)
     for entry in entries:
         console.print(_card(entry))
@@ -50,12 +52,16 @@ def fetch(
     ] = MODEL_HOST,
 ) -> None:
     """Download released weights, check them, and make an engine of them for `--engine NAME`."""
+    from maskstream.tools.engine_files.fetch import fetch_engine, find_release
+
     path = fetch_engine(find_release(name), mirror, lambda line: print(line, file=sys.stderr))
     print(path)
 
 
-def _releases(releases: list[Release]) -> Table:
+def _releases(releases: list[Release]) -> "Table":
     """Return what can be fetched, one a row."""
+    from rich.table import Table
+
     table = Table.grid(padding=(0, 2))
     for release in releases:
         accuracy = f"COCO mask AP {100 * release.mask_ap:.1f}"
@@ -78,13 +84,15 @@ def _facts(entry: ZooEntry) -> dict[str, Any]:
     }
 
 
-def _card(entry: ZooEntry) -> Table:
+def _card(entry: ZooEntry) -> "Table":
     """Return one engine's facts, one a row."""
     facts = _facts(entry)
     names = facts["classes"]
     more = len(names) - CLASSES_SHOWN_MAX
     shown = ", ".join(names[:CLASSES_SHOWN_MAX]) + (f" and {more} more" if more > 0 else "")
     scores = ", ".join(f"{name} {100 * value:.1f}" for name, value in facts["ap"].items())
+    from rich.table import Table
+
     table = Table.grid(padding=(0, 2))
     table.add_row(entry.name, str(entry.path), style="bold")
     table.add_row("", f"{facts['family']}, input {facts['input_size']} x {facts['input_size']} px")

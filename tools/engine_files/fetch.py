@@ -14,8 +14,6 @@ from maskstream.tools.arguments.extras import needs_training_parts
 from maskstream.tools.engine_files.engine_file import write_engine
 from maskstream.tools.engine_files.import_command import sha256_of
 
-MODEL_HOST = "https://huggingface.co"
-
 Say = Callable[[str], None]
 
 
