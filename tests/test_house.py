@@ -136,6 +136,17 @@ def test_no_module_of_ours_is_imported_by_a_bare_name(repository_dir):
     assert wrong == []
 
 
+def test_no_function_is_longer_than_a_reader_keeps_in_mind(repository_dir):
+    long = [
+        f"{path}: {node.name} has {lines} lines"
+        for path in our_files(repository_dir)
+        for node in ast.walk(ast.parse((repository_dir / path).read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (lines := (node.end_lineno or 0) - node.lineno + 1) > FUNCTION_MAX_LINES
+    ]
+    assert long == []
+
+
 def public_definitions(tree: ast.Module) -> Iterator[tuple[str, ast.AST]]:
     """Public functions, classes and methods of a module, each with its dotted name."""
     todo: list[tuple[str, ast.AST]] = [("", tree)]

@@ -27,30 +27,38 @@ if TYPE_CHECKING:
 DEFAULT = "person-yolo-fcn"
 
 
+AnnotationsArgument = Annotated[
+    Path, typer.Argument(metavar="FILE.json", show_default=False, help="COCO JSON.")
+]
+OutputOption = Annotated[
+    Path,
+    typer.Option("--output", "-o", metavar="OUT.json", show_default=False),
+]
+EngineOption = Annotated[
+    str, typer.Option(metavar="NAME", help="One of two stages: its second one fills the boxes.")
+]
+ImagesOption = Annotated[
+    Path | None,
+    typer.Option(metavar="FOLDER", help="Where the pictures are; beside the file if left out."),
+]
+AgreementOption = Annotated[
+    float,
+    typer.Option(
+        min=0.0,
+        max=1.0,
+        help="A mask stays where its own box has at least this IoU with the labelled one.",
+    ),
+]
+ThreadsOption = Annotated[int, typer.Option(min=1, help="Of the engine.")]
+
+
 def add_masks(
-    annotations: Annotated[
-        Path, typer.Argument(metavar="FILE.json", show_default=False, help="COCO JSON.")
-    ],
-    output: Annotated[
-        Path,
-        typer.Option("--output", "-o", metavar="OUT.json", show_default=False),
-    ],
-    engine: Annotated[
-        str, typer.Option(metavar="NAME", help="One of two stages: its second one fills the boxes.")
-    ] = DEFAULT,
-    images: Annotated[
-        Path | None,
-        typer.Option(metavar="FOLDER", help="Where the pictures are; beside the file if left out."),
-    ] = None,
-    agreement: Annotated[
-        float,
-        typer.Option(
-            min=0.0,
-            max=1.0,
-            help="A mask stays where its own box has at least this IoU with the labelled one.",
-        ),
-    ] = 0.75,
-    threads: Annotated[int, typer.Option(min=1, help="Of the engine.")] = 1,
+    annotations: AnnotationsArgument,
+    output: OutputOption,
+    engine: EngineOption = DEFAULT,
+    images: ImagesOption = None,
+    agreement: AgreementOption = 0.75,
+    threads: ThreadsOption = 1,
 ) -> None:
     """Fill labelled boxes with the masks that an engine sees in them; masks that are there stay.
 

@@ -20,38 +20,45 @@ if TYPE_CHECKING:
 PICTURE_FOLDER = "images"
 
 
+AnnotationsArgument = Annotated[
+    Path, typer.Argument(metavar="FILE.json", show_default=False, help="COCO JSON.")
+]
+ClassesOption = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME,NAME",
+        show_default=False,
+        help='Of the file\'s categories: person,chair,couch,"dining table",toilet.',
+    ),
+]
+OutputOption = Annotated[
+    Path,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FOLDER",
+        show_default=False,
+        help="Gets a JSON of the same name, and the pictures in images; made if new.",
+    ),
+]
+ImagesOption = Annotated[
+    Path | None,
+    typer.Option(metavar="FOLDER", help="Where the pictures are; beside the file if left out."),
+]
+CopyOption = Annotated[
+    bool,
+    typer.Option(
+        "--copy", help="Copy the pictures; else they are linked where the file system can."
+    ),
+]
+
+
 def coco_subset(
-    annotations: Annotated[
-        Path, typer.Argument(metavar="FILE.json", show_default=False, help="COCO JSON.")
-    ],
-    classes: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME,NAME",
-            show_default=False,
-            help='Of the file\'s categories: person,chair,couch,"dining table",toilet.',
-        ),
-    ],
-    output: Annotated[
-        Path,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="FOLDER",
-            show_default=False,
-            help="Gets a JSON of the same name, and the pictures in images; made if new.",
-        ),
-    ],
-    images: Annotated[
-        Path | None,
-        typer.Option(metavar="FOLDER", help="Where the pictures are; beside the file if left out."),
-    ] = None,
-    copy: Annotated[
-        bool,
-        typer.Option(
-            "--copy", help="Copy the pictures; else they are linked where the file system can."
-        ),
-    ] = False,
+    annotations: AnnotationsArgument,
+    classes: ClassesOption,
+    output: OutputOption,
+    images: ImagesOption = None,
+    copy: CopyOption = False,
 ) -> None:
     """Take the pictures that show one of some classes, with their objects of these classes.
 

@@ -42,35 +42,44 @@ ImagesOption = Annotated[
 ]
 
 
+SourceArgument = Annotated[
+    Path, typer.Argument(metavar="SOURCE", show_default=False, help="A file, or a folder.")
+]
+OutputOption = Annotated[
+    Path,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="OUT",
+        show_default=False,
+        help="A JSON, or a new folder for labelme, yolo, voc and openimages.",
+    ),
+]
+FromOption = Annotated[FormatName, typer.Option("--from", help="Format of the source.")]
+ToOption = Annotated[FormatName, typer.Option("--to", help="Format to write.")]
+SplitOption = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Of a source with several: train, val, ..."),
+]
+ClassesOption = Annotated[
+    str | None, typer.Option(metavar="NAME,NAME", help="Only these, in this order.")
+]
+ClassAttributeOption = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Of VGG Image Annotator, what names the class."),
+]
+
+
 @data_app.command("convert")
 def convert(
-    source: Annotated[
-        Path, typer.Argument(metavar="SOURCE", show_default=False, help="A file, or a folder.")
-    ],
-    output: Annotated[
-        Path,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="OUT",
-            show_default=False,
-            help="A JSON, or a new folder for labelme, yolo, voc and openimages.",
-        ),
-    ],
-    from_: Annotated[FormatName, typer.Option("--from", help="Format of the source.")],
-    to: Annotated[FormatName, typer.Option("--to", help="Format to write.")] = FormatName.COCO,
+    source: SourceArgument,
+    output: OutputOption,
+    from_: FromOption,
+    to: ToOption = FormatName.COCO,
     images: ImagesOption = None,
-    split: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Of a source with several: train, val, ..."),
-    ] = None,
-    classes: Annotated[
-        str | None, typer.Option(metavar="NAME,NAME", help="Only these, in this order.")
-    ] = None,
-    class_attribute: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Of VGG Image Annotator, what names the class."),
-    ] = None,
+    split: SplitOption = None,
+    classes: ClassesOption = None,
+    class_attribute: ClassAttributeOption = None,
 ) -> None:
     """Convert labelled pictures from one format to another.
 

@@ -30,122 +30,109 @@ if TYPE_CHECKING:
 SHEET_PICTURES = 24
 
 
+AnnotationsOption = Annotated[
+    Path,
+    typer.Option(
+        "--annotations",
+        "--dataset",
+        help="COCO JSON with masks: polygons or RLE. Without annotations, as of test-dev, it "
+        "serves --output-coco-json.",
+    ),
+]
+EngineOption = Annotated[
+    str,
+    typer.Option(
+        "--engine",
+        "--trained-model",
+        metavar="PATH|NAME",
+        help="An engine file, the name of one, the folder of a training run, or a checkpoint.",
+    ),
+]
+ImagesOption = Annotated[
+    Path | None,
+    typer.Option(help="Folder that the annotations' file names start in; theirs if left out."),
+]
+OutputOption = Annotated[
+    Path | None, typer.Option("--output", "-o", help="Write the figures as JSON.")
+]
+OutputCocoJsonOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER",
+        help="Gets bbox_detections.json and mask_detections.json, for COCO's server.",
+    ),
+]
+ScoreCocoJsonOption = Annotated[
+    Path | None,
+    typer.Option(metavar="FOLDER", help="Score these files instead of an engine."),
+]
+SheetOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="OUT.png", help="Draw 24 of the pictures, chosen by --seed, with what is seen."
+    ),
+]
+MaxImagesOption = Annotated[
+    int | None, typer.Option(min=1, help="Only the first so many pictures.")
+]
+ShuffleOption = Annotated[bool, typer.Option("--shuffle", help="In an order drawn by --seed.")]
+SeedOption = Annotated[int, typer.Option(help="Of the order, and of the sheet.")]
+DetectOnlyOption = Annotated[
+    bool, typer.Option("--detect-only", "--detect", help="Boxes alone, no masks.")
+]
+NmsOption = Annotated[
+    Literal["fast", "greedy", "cross-class", "traditional"] | None,
+    typer.Option(help="An engine file has its own in its graph; others need a checkpoint."),
+]
+BackendOption = Annotated[str, typer.Option(help="The runtime; as for run.")]
+DeviceOption = Annotated[str | None, typer.Option(help="Of the backend, as it names it.")]
+RequireGpuOption = Annotated[
+    bool, typer.Option("--require-gpu", help="Fail rather than run on the processor.")
+]
+FamilyOption = Annotated[str | None, listed_option("family")]
+BatchOption = Annotated[int, typer.Option(min=1, help="Pictures at once.")]
+
+
 def evaluate(
-    annotations: Annotated[
-        Path,
-        typer.Option(
-            "--annotations",
-            "--dataset",
-            help="COCO JSON with masks: polygons or RLE. Without annotations, as of test-dev, it "
-            "serves --output-coco-json.",
-        ),
-    ],
-    engine: Annotated[
-        str,
-        typer.Option(
-            "--engine",
-            "--trained-model",
-            metavar="PATH|NAME",
-            help="An engine file, the name of one, the folder of a training run, or a checkpoint.",
-        ),
-    ] = "person",
-    images: Annotated[
-        Path | None,
-        typer.Option(help="Folder that the annotations' file names start in; theirs if left out."),
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write the figures as JSON.")
-    ] = None,
-    output_coco_json: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FOLDER",
-            help="Gets bbox_detections.json and mask_detections.json, for COCO's server.",
-        ),
-    ] = None,
-    score_coco_json: Annotated[
-        Path | None,
-        typer.Option(metavar="FOLDER", help="Score these files instead of an engine."),
-    ] = None,
-    sheet: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="OUT.png", help="Draw 24 of the pictures, chosen by --seed, with what is seen."
-        ),
-    ] = None,
-    max_images: Annotated[
-        int | None, typer.Option(min=1, help="Only the first so many pictures.")
-    ] = None,
-    shuffle: Annotated[
-        bool, typer.Option("--shuffle", help="In an order drawn by --seed.")
-    ] = False,
-    seed: Annotated[int, typer.Option(help="Of the order, and of the sheet.")] = 0,
-    detect_only: Annotated[
-        bool, typer.Option("--detect-only", "--detect", help="Boxes alone, no masks.")
-    ] = False,
-    nms: Annotated[
-        Literal["fast", "greedy", "cross-class", "traditional"] | None,
-        typer.Option(help="An engine file has its own in its graph; others need a checkpoint."),
-    ] = None,
-    backend: Annotated[str, typer.Option(help="The runtime; as for run.")] = "auto",
-    device: Annotated[str | None, typer.Option(help="Of the backend, as it names it.")] = None,
-    require_gpu: Annotated[
-        bool, typer.Option("--require-gpu", help="Fail rather than run on the processor.")
-    ] = False,
-    family: Annotated[str | None, listed_option("family")] = None,
-    batch: Annotated[int, typer.Option(min=1, help="Pictures at once.")] = 4,
+    annotations: AnnotationsOption,
+    engine: EngineOption = "person",
+    images: ImagesOption = None,
+    output: OutputOption = None,
+    output_coco_json: OutputCocoJsonOption = None,
+    score_coco_json: ScoreCocoJsonOption = None,
+    sheet: SheetOption = None,
+    max_images: MaxImagesOption = None,
+    shuffle: ShuffleOption = False,
+    seed: SeedOption = 0,
+    detect_only: DetectOnlyOption = False,
+    nms: NmsOption = None,
+    backend: BackendOption = "auto",
+    device: DeviceOption = None,
+    require_gpu: RequireGpuOption = False,
+    family: FamilyOption = None,
+    batch: BatchOption = 4,
 ) -> None:
     """Measure an engine's box and mask AP by COCO's rules, with pycocotools."""
     for file in (output, sheet):
         if file is not None:
             check_file(file)
     with needs_training_parts("eval"):
-        from maskstream.train.evaluation.coco_ap import (
-            KINDS,
-            class_map,
-            coco_results,
-            read_results,
-            score,
-        )
+        from maskstream.train.evaluation.coco_ap import KINDS, score
         from maskstream.train.samples.coco import read_coco
     if score_coco_json is not None:
-        results, kinds = read_results(score_coco_json)
-        dataset = read_coco(annotations, images)
-        _note_unseen(score_coco_json, results, dataset)
-        _tell(score(dataset, results, kinds=kinds), output)
+        _score_files(score_coco_json, read_coco(annotations, images), output)
         return
     dataset = read_coco(annotations, images, needs_truth=False)
     if not dataset.has_truth and output_coco_json is None and sheet is None:
         raise ConfigError(
             f"{annotations}: has no annotations, so nothing can be scored; give "
-            "--output-coco-json to write what is seen, or --sheet to draw it."
+            "--output-coco-json to write the detections, or --sheet to draw them."
         )
     dataset = _chosen(dataset, max_images, seed if shuffle else None)
     kinds = ("bbox",) if detect_only else KINDS
-    with (
-        _open(
-            engine,
-            nms,
-            backend=backend,
-            device=device,
-            require_gpu=require_gpu,
-            family=family,
-            batch=batch,
-        ) as opened,
-        Progress(
-            console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()
-        ) as bar,
-    ):
-        task = bar.add_task("pictures", total=len(dataset.images))
-        category_ids = class_map(opened, dataset)
-        results = coco_results(
-            opened,
-            dataset,
-            category_ids,
-            batch=batch,
-            watch=lambda _: bar.advance(task),
-            kinds=kinds,
-        )
+    runtime = {"backend": backend, "device": device, "require_gpu": require_gpu}
+    with _open(engine, nms, family=family, batch=batch, **runtime) as opened:
+        category_ids, results = _detections(opened, dataset, batch, kinds)
         score_min = opened.manifest.score_min
     if sheet is not None:
         _draw(sheet, dataset, [e for e in results if e["score"] >= score_min], seed)
@@ -153,6 +140,36 @@ def evaluate(
         _write_results(output_coco_json, kinds, results)
     if dataset.has_truth:
         _tell(score(dataset, results, category_ids, kinds), output)
+
+
+def _score_files(folder: Path, dataset: "CocoSet", output: Path | None) -> None:
+    """Score files of detections in the form of COCO's server."""
+    from maskstream.train.evaluation.coco_ap import read_results, score
+
+    results, kinds = read_results(folder)
+    _note_unseen(folder, results, dataset)
+    _tell(score(dataset, results, kinds=kinds), output)
+
+
+def _detections(
+    engine: Engine, dataset: "CocoSet", batch: int, kinds: tuple[str, ...]
+) -> tuple[Any, list[dict[str, Any]]]:
+    """Return the map of classes to categories, and what an engine detects in all pictures."""
+    from maskstream.train.evaluation.coco_ap import class_map, coco_results
+
+    is_silent = not sys.stderr.isatty()
+    with Progress(console=Console(stderr=True), transient=True, disable=is_silent) as bar:
+        task = bar.add_task("pictures", total=len(dataset.images))
+        category_ids = class_map(engine, dataset)
+        results = coco_results(
+            engine,
+            dataset,
+            category_ids,
+            batch=batch,
+            watch=lambda _: bar.advance(task),
+            kinds=kinds,
+        )
+    return category_ids, results
 
 
 def _note_unseen(folder: Path, results: list[dict[str, Any]], dataset: "CocoSet") -> None:

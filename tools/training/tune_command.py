@@ -51,41 +51,49 @@ class TuneSettings(
     ema_decay: Annotated[float, typer.Option(help="Of the averaged weights.")] = 0.99
 
 
+AnnotationsArgument = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="ANNOTATIONS", show_default=False, help="COCO JSON files to learn from."
+    ),
+]
+ValOption = Annotated[
+    Path, typer.Option("--val", metavar="FILE", show_default=False, help="To score on.")
+]
+OutputOption = Annotated[
+    Path,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FOLDER",
+        show_default=False,
+        help="Gets the study and its trials; a study that is there goes on.",
+    ),
+]
+ImagesOption = Annotated[
+    Path | None, typer.Option(metavar="FOLDER", help="Folder that the file names start in.")
+]
+TrialsOption = Annotated[int, typer.Option(min=1, help="Of the whole study.")]
+SearchOption = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME,NAME",
+        help="What to search, by the options of `train` without dashes; if left out, all that "
+        "the family heeds of learning-rate, backbone-rate, weight-decay, dice-weight, "
+        "anchor-iou, expand-probability, mosaic, copy-paste, vertical-flip.",
+    ),
+]
+
+
 @with_options_of(TuneSettings)
 def tune(
     context: typer.Context,
-    annotations: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="ANNOTATIONS", show_default=False, help="COCO JSON files to learn from."
-        ),
-    ],
-    val: Annotated[
-        Path, typer.Option("--val", metavar="FILE", show_default=False, help="To score on.")
-    ],
-    output: Annotated[
-        Path,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="FOLDER",
-            show_default=False,
-            help="Gets the study and its trials; a study that is there goes on.",
-        ),
-    ],
-    images: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Folder that the file names start in.")
-    ] = None,
-    trials: Annotated[int, typer.Option(min=1, help="Of the whole study.")] = 20,
-    search: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME,NAME",
-            help="What to search, by the options of `train` without dashes; if left out, all that "
-            "the family heeds of learning-rate, backbone-rate, weight-decay, dice-weight, "
-            "anchor-iou, expand-probability, mosaic, copy-paste, vertical-flip.",
-        ),
-    ] = "",
+    annotations: AnnotationsArgument,
+    val: ValOption,
+    output: OutputOption,
+    images: ImagesOption = None,
+    trials: TrialsOption = 20,
+    search: SearchOption = "",
     **options: Any,
 ) -> None:
     """Search for the options of `maskstream train` that score best on --val.

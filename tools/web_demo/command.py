@@ -21,26 +21,30 @@ FRAMES_MAX = 900
 UPLOAD_MAX_MB = 100
 
 
+EngineOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="PATH|NAME",
+        show_default=False,
+        help="To choose from, repeatable; all that have a name if left out.",
+    ),
+]
+ListenOption = Annotated[str, typer.Option(metavar="HOST:PORT", help="Where the page is served.")]
+PublicOption = Annotated[
+    bool, typer.Option("--public", help="Allow another address than this machine's own.")
+]
+UploadMaxMbOption = Annotated[int, typer.Option(min=1, max=2000, help="Of one file.")]
+FramesMaxOption = Annotated[int, typer.Option(min=1, help="Of one clip.")]
+BackendOption = Annotated[str, typer.Option(help="The runtime; as for run.")]
+
+
 def web_demo(
-    engine: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="PATH|NAME",
-            show_default=False,
-            help="To choose from, repeatable; all that have a name if left out.",
-        ),
-    ] = None,
-    listen: Annotated[
-        str, typer.Option(metavar="HOST:PORT", help="Where the page is served.")
-    ] = "127.0.0.1:7860",
-    public: Annotated[
-        bool, typer.Option("--public", help="Allow another address than this machine's own.")
-    ] = False,
-    upload_max_mb: Annotated[
-        int, typer.Option(min=1, max=2000, help="Of one file.")
-    ] = UPLOAD_MAX_MB,
-    frames_max: Annotated[int, typer.Option(min=1, help="Of one clip.")] = FRAMES_MAX,
-    backend: Annotated[str, typer.Option(help="The runtime; as for run.")] = "auto",
+    engine: EngineOption = None,
+    listen: ListenOption = "127.0.0.1:7860",
+    public: PublicOption = False,
+    upload_max_mb: UploadMaxMbOption = UPLOAD_MAX_MB,
+    frames_max: FramesMaxOption = FRAMES_MAX,
+    backend: BackendOption = "auto",
 ) -> None:
     """Serve a page to try engines on pictures, clips and the browser's camera.
 
