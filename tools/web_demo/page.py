@@ -28,6 +28,8 @@ CLIP_HEADS = ("class", "frames", "instances", "highest score")
 WAITING_MAX = 16
 """Requests that may wait; who comes later is told to try again."""
 CAMERA_PERIOD_S = 0.3
+_PROGRESS = gr.Progress()
+"""Gradio puts the one of the request in its place."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +97,12 @@ class Answers:
         return seen.drawn, seen.rows, self._document(upload.name, seen.document)
 
     def clip(
-        self, upload: Upload | None, engine: str, score: float, classes: Sequence[str]
+        self,
+        upload: Upload | None,
+        engine: str,
+        score: float,
+        classes: Sequence[str],
+        progress: gr.Progress = _PROGRESS,
     ) -> tuple[Any, ...]:
         """Return the masked clip, the table and the document of a clip."""
         if upload is None:
@@ -108,6 +115,7 @@ class Answers:
                 backend=self._engines.backend,
                 frames_max=self._options.frames_max,
                 folder=self._options.folder,
+                on_progress=lambda share: progress(min(share, 1.0), desc="masking"),
             )
         return str(seen.path), seen.rows, self._document(upload.name, seen.document)
 

@@ -1,5 +1,6 @@
 """What the page to try engines does with a picture, a camera's frame or a clip; no Gradio here."""
 
+import contextlib
 import json
 import shutil
 import subprocess
@@ -8,7 +9,7 @@ import tempfile
 import threading
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ SIDE_MAX_PX = 10_000
 OPEN_ENGINES_MAX = 2
 """Engines that are kept loaded; each takes some hundred megabytes."""
 CLIP_TIMEOUT_S = 600.0
+_TICK_S = 0.5
 KEPT_S = 600
 """How long uploads and results are kept."""
 TOP_K = 100
@@ -172,13 +174,21 @@ def look_at(bgr: NDArray[np.uint8], name: str, engines: Engines, choice: Choice)
 
 
 def look_at_clip(
-    path: Path, name: str, choice: Choice, *, backend: str, frames_max: int, folder: Path
+    path: Path,
+    name: str,
+    choice: Choice,
+    *,
+    backend: str,
+    frames_max: int,
+    folder: Path,
+    on_progress: Callable[[float], None] = lambda _: None,
 ) -> SeenClip:
     """Return what an engine finds in a clip's first frames, by a run of its own.
 
     Args:
         name: What its owner calls it.
         folder: For what is made; the caller deletes it.
+        on_progress: Called every half a second with the share that is done, in [0, 1].
 
     Raises:
         SourceError: The clip cannot be run; the text says why.
@@ -193,16 +203,12 @@ def look_at_clip(
     ]  # fmt: skip
     if choice.class_names:
         command += ["--classes", ",".join(choice.class_names)]
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=CLIP_TIMEOUT_S, check=False
-        )
-    except subprocess.TimeoutExpired as exc:
-        raise SourceError(
-            f"{name}: took more than {CLIP_TIMEOUT_S:g} s; use a shorter one."
-        ) from exc
-    if done.returncode:
-        said = (done.stderr.strip().splitlines() or ["it cannot be run."])[-1]
+    total = min(frames_max, _frame_count(path) or frames_max)
+    exit_code, told = _run_watched(
+        command, name, made / "told.txt", lambda: on_progress(_line_count(results) / total)
+    )
+    if exit_code:
+        said = (told.strip().splitlines() or ["it cannot be run."])[-1]
         # Its place on the server is nobody's business.
         text = said.removeprefix("maskstream: ").replace(str(path), name)
         raise SourceError(text if text.startswith(name) else f"{name}: {text}")
@@ -210,6 +216,53 @@ def look_at_clip(
     with av.open(str(masked)) as opened:
         width, height = opened.streams.video[0].width, opened.streams.video[0].height
     return SeenClip(masked, _class_rows(frames), _clip_document(frames, name, width, height))
+
+
+def _run_watched(
+    command: list[str], name: str, log: Path, on_tick: Callable[[], None]
+) -> tuple[int, str]:
+    """Run a command, and return its exit code and what it said on standard error.
+
+    Args:
+        log: Takes what it says, so that no full pipe can hold it up.
+
+    Raises:
+        SourceError: It took too long.
+    """
+    deadline_s = time.monotonic() + CLIP_TIMEOUT_S
+    with (
+        log.open("wb") as errors,
+        subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors) as process,
+    ):
+        try:
+            while process.poll() is None:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(timeout=_TICK_S)
+                on_tick()
+                if time.monotonic() > deadline_s:
+                    raise SourceError(
+                        f"{name}: took more than {CLIP_TIMEOUT_S:g} s; use a shorter one."
+                    )
+        finally:
+            process.kill()
+    return process.returncode, log.read_text(encoding="utf-8", errors="replace")
+
+
+def _frame_count(path: Path) -> int:
+    """Return how many frames a clip says it has; 0 where it does not say."""
+    try:
+        with av.open(str(path)) as opened:
+            return int(opened.streams.video[0].frames)
+    except (av.FFmpegError, IndexError, ValueError):
+        return 0
+
+
+def _line_count(path: Path) -> int:
+    """Return how many frames have results so far."""
+    try:
+        return path.read_bytes().count(b"\n")
+    except OSError:
+        return 0
 
 
 def new_folder(folder: Path) -> Path:
