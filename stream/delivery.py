@@ -110,13 +110,14 @@ class Delivery:
         return self.kind not in _ONE_SOURCE
 
     def file_of(self, stem: str) -> str:
-        """Return the path that one source is written to.
+        """Return the path that one source is written to: where a link leads, not the link.
 
         Args:
             stem: The name of the source's file in a folder, without suffix.
         """
         if self.kind not in _FOLDERS:
-            return self.text
+            is_link = self.is_file and self.path.is_symlink()
+            return str(self.path.resolve()) if is_link else self.text
         suffix = VIDEO_SUFFIX if self.kind == "folder" else RESULTS_SUFFIX
         return str(self.path / f"{stem}{suffix}")
 

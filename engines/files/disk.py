@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 from pathlib import Path
 
 from maskstream.errors import OutputError
+
+_NAME_BYTES_MAX = 255
+"""Of a file's name, on all usual file systems."""
 
 
 def write_text_atomically(path: Path, text: str) -> None:
@@ -15,6 +19,7 @@ def write_text_atomically(path: Path, text: str) -> None:
     Raises:
         OutputError: The folder cannot be written to, or the disk is full.
     """
+    path = path.resolve() if path.is_symlink() else path  # a link leads to where it is written
     partial = partial_path(path)
     try:
         with partial.open("w", encoding="utf-8") as file:
@@ -42,5 +47,12 @@ def user_cache_dir() -> Path:
 
 
 def partial_path(path: Path) -> Path:
-    """Returns the name that ``path`` is recorded under until it is complete."""
-    return path.with_name(f"{path.stem}.partial{path.suffix}")
+    """Return the name that ``path`` is recorded under until it is complete.
+
+    It is shortened where a file system could not hold it.
+    """
+    name = f"{path.stem}.partial{path.suffix}"
+    if len(os.fsencode(name)) > _NAME_BYTES_MAX:
+        digest = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:12]
+        name = f"{digest}.partial{path.suffix}"
+    return path.with_name(name)

@@ -21,7 +21,8 @@ def continue_recording(path: Path) -> Path:
     next writer gets the first of these names that is free, so nothing is ever written over.
     """
     for partial in _partials_of(path):
-        own = partial.with_name(partial.name.replace(".partial", ""))
+        is_first = partial == partial_path(path)
+        own = path if is_first else partial.with_name(partial.name.replace(".partial", ""))
         if not _is_of_use(partial):
             partial.unlink()
         # Only the name that was asked for may be had by a file of an earlier run.
@@ -63,7 +64,9 @@ def _partials_of(path: Path) -> list[Path]:
     return sorted(
         entry
         for entry in path.parent.iterdir()
-        if name.fullmatch(entry.name) and entry.is_file() and not is_held(entry)
+        if (name.fullmatch(entry.name) or entry == partial_path(path))
+        and entry.is_file()
+        and not is_held(entry)
     )
 
 

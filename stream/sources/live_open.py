@@ -27,13 +27,14 @@ from maskstream.stream.sources import camera
 from maskstream.stream.sources.http_pictures import Pictures, open_pictures
 from maskstream.stream.sources.trouble import Trouble, lost, trouble_of
 
-_SCHEMES = ("http", "https", "rtmp", "rtmps", "rtp", "rtsp", "rtsps", "tcp", "udp")
+_SCHEMES = ("http", "https", "rtmp", "rtmps", "rtp", "rtsp", "rtsps", "srt", "tcp", "udp")
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 _SEGMENTED = ("hls", "dash")
 _READ_S = 1.0
 _HTTP_READ_S = 10.0
 """A playlist's next segment may be that far off."""
 _OPEN_S = 5.0
+_DESCRIPTION_SUFFIX = ".sdp"
 _ONE_PICTURE = ("jpeg_pipe", "mjpeg", "image2")
 """FFmpeg's names for an address that gives a picture and no stream."""
 _PICTURES_BUFFER_BYTES = 4096
@@ -100,7 +101,12 @@ class Link:
 
 def is_live(uri: str) -> bool:
     """Whether ``uri`` names a camera or an address."""
-    return camera.is_camera(uri) or _SCHEME.match(uri) is not None
+    return camera.is_camera(uri) or _SCHEME.match(uri) is not None or is_description(uri)
+
+
+def is_description(uri: str) -> bool:
+    """Whether ``uri`` is a file that describes a stream of RTP, as senders of it write them."""
+    return uri.lower().endswith(_DESCRIPTION_SUFFIX) and _SCHEME.match(uri) is None
 
 
 def check_live(uri: str) -> None:
@@ -112,6 +118,8 @@ def check_live(uri: str) -> None:
     """
     if camera.is_camera(uri):
         camera.parse_camera(uri)
+        return
+    if is_description(uri):
         return
     match = _SCHEME.match(uri)
     scheme = match[1].lower() if match else ""
@@ -171,8 +179,10 @@ def open_link(
 
 
 def _open_address(uri: str, options: LiveOptions, patience: Patience) -> Link:
-    address = resolve(uri)
+    # What a description names is told by the file's name: it may hold several addresses.
+    address = Address(f"rtp://{uri}", ()) if is_description(uri) else resolve(uri)
     scheme = urlsplit(address.opened).scheme.lower()
+    opened = uri if is_description(uri) else address.opened
     default_s = _HTTP_READ_S if scheme.startswith("http") else _READ_S
     read_s = options.timeout_s or default_s
     open_s = max(_OPEN_S, default_s) if options.timeout_s is None else 2 * options.timeout_s
@@ -186,7 +196,7 @@ def _open_address(uri: str, options: LiveOptions, patience: Patience) -> Link:
     begun_s = time.monotonic()
     try:
         container = av.open(
-            address.opened,
+            opened,
             options=_protocol_options(scheme, options.rtsp_transport, open_s),
             timeout=(open_s, read_s),
             metadata_errors="replace",
@@ -253,6 +263,8 @@ def _protocol_options(scheme: str, transport: RtspTransport, open_s: float) -> d
     looking = {"rw_timeout": limit_us, "analyzeduration": "1000000", "probesize": "1000000"}
     if scheme.startswith("rtmp"):
         return {**looking, "rtmp_live": "live"}
+    if scheme == "rtp":
+        return {**looking, "protocol_whitelist": "file,rtp,udp,crypto,data"}
     # Of a live list the last segment is enough to begin with.
     return {**looking, "live_start_index": "-1"} if scheme.startswith("http") else looking
 

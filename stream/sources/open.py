@@ -7,16 +7,17 @@ and patterns stand for the files in them and are resolved by ``expand_sources``.
 from __future__ import annotations
 
 import glob
-import re
 from collections.abc import Iterable
 from pathlib import Path
 
 from maskstream.errors import SourceError
 from maskstream.stream.memory.source_info import DecodedFrame, Source, SourceInfo, SourceProblem
 from maskstream.stream.options import LiveOptions
+from maskstream.stream.sources.listing import VIDEO_SUFFIXES, files_in, natural_key
 from maskstream.stream.sources.live import LiveSource
 from maskstream.stream.sources.live_open import check_live, is_live
 from maskstream.stream.sources.live_start import probe
+from maskstream.stream.sources.picture_files import PictureFiles, pictures_of, rate_hz_of
 from maskstream.stream.sources.synthetic import SCHEME, SyntheticSource
 from maskstream.stream.sources.video_file import VideoFile
 
@@ -29,15 +30,6 @@ __all__ = [
     "expand_sources",
     "open_source",
 ]
-
-# fmt: off
-VIDEO_SUFFIXES = frozenset({
-    ".3gp", ".asf", ".avi", ".divx", ".flv", ".gif", ".h264", ".h265", ".hevc", ".ivf", ".m2ts",
-    ".m4v", ".mjpeg", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".nut", ".obu",
-    ".ogv", ".ts", ".vob", ".webm", ".wmv", ".y4m",
-})
-# fmt: on
-"""What counts as a video in a folder. A file that is named itself may have any suffix."""
 
 _LISTED_MAX = 5
 
@@ -59,6 +51,8 @@ def open_source(uri: str, *, threads: int, decoder: str | None = None) -> Source
     if is_live(uri):
         options = LiveOptions()
         return LiveSource(uri, probe(uri, options), options=options, threads=threads)
+    if pictures_of(uri):
+        return PictureFiles(uri, threads=threads)
     return VideoFile(uri, threads=threads, decoder=decoder)
 
 
@@ -82,8 +76,11 @@ def expand_sources(arguments: Iterable[str], *, left_out: list[str] | None = Non
         elif is_live(argument):
             check_live(argument)
             sources.append(argument)
+        elif pictures_of(argument):
+            rate_hz_of(argument)
+            sources.append(argument)
         elif path.is_dir():
-            sources += _videos_of(argument, _files_in(path), "folder", left_out)
+            sources += _videos_of(argument, files_in(path), "folder", left_out)
         elif glob.has_magic(argument) and not path.exists():
             found = [Path(name) for name in glob.glob(argument, recursive=True)]  # noqa: PTH207
             sources += _videos_of(argument, found, "pattern", left_out)
@@ -97,19 +94,10 @@ def expand_sources(arguments: Iterable[str], *, left_out: list[str] | None = Non
     return sources
 
 
-def _files_in(folder: Path) -> list[Path]:
-    try:
-        return list(folder.iterdir())
-    except OSError as exc:
-        raise SourceError(
-            f"{folder}: {exc.strerror or exc}; give a folder that you may read."
-        ) from exc
-
-
 def _videos_of(
     argument: str, paths: list[Path], kind: str, left_out: list[str] | None
 ) -> list[str]:
-    files = sorted((path for path in paths if path.is_file()), key=_natural_key)
+    files = sorted((path for path in paths if path.is_file()), key=natural_key)
     videos = [path for path in files if path.suffix.lower() in VIDEO_SUFFIXES]
     others = [path.name for path in files if path.suffix.lower() not in VIDEO_SUFFIXES]
     if not videos:
@@ -128,10 +116,3 @@ def _videos_of(
 def _some(names: list[str]) -> str:
     listed = ", ".join(names[:_LISTED_MAX])
     return f"{listed}, ..." if len(names) > _LISTED_MAX else listed
-
-
-def _natural_key(path: Path) -> list[tuple[int, int, str]]:
-    """Returns a key that puts clip2 before clip10."""
-    # Every second part is a number: what the pattern's group caught.
-    parts = re.split(r"([0-9]+)", str(path).lower())
-    return [(index % 2, int(part) if index % 2 else 0, part) for index, part in enumerate(parts)]

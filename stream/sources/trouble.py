@@ -93,6 +93,19 @@ def _unauthorized(uri: str) -> Trouble:
 
 
 _ANSWERS = (
+    (
+        av.error.ProtocolNotFoundError,
+        lambda uri: Trouble(
+            "unsupported",
+            uri,
+            f"the FFmpeg of this PyAV has no {uri.partition(':')[0].upper()}",
+            "let a server such as MediaMTX or an ffmpeg that has it turn it into RTSP",
+        ),
+    ),
+    (
+        FileNotFoundError,
+        lambda uri: Trouble("absent", uri, "no such file"),
+    ),
     (av.error.HTTPUnauthorizedError, _unauthorized),
     (
         av.error.HTTPForbiddenError,

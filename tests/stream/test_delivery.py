@@ -3,7 +3,7 @@
 import pytest
 
 from maskstream.errors import OutputError
-from maskstream.stream.delivery import parse_delivery
+from maskstream.stream.delivery import DeliveryKey, parse_delivery
 
 
 @pytest.mark.parametrize(
@@ -97,3 +97,14 @@ def test_results_elsewhere_are_refused(text, reason):
     with pytest.raises(OutputError) as caught:
         parse_delivery(text, "results")
     assert str(caught.value).startswith(reason)
+
+
+def test_a_file_that_is_a_link_is_written_where_it_leads(tmp_path):
+    (tmp_path / "big").mkdir()
+    for name, target in (("a.mp4", "big/out.mp4"), ("b.mkv", "big/new.mkv"), ("c.ndjson", "big/r")):
+        link = tmp_path / name
+        link.symlink_to(target)
+        key: DeliveryKey = "results" if name.endswith("ndjson") else "outputs"
+        assert parse_delivery(str(link), key).file_of("x") == str(tmp_path / target)
+    plain = str(tmp_path / "plain.mp4")
+    assert parse_delivery(plain).file_of("x") == plain

@@ -148,3 +148,15 @@ def numbers_until_torn(path: Path) -> list[int]:
         except av.error.InvalidDataError:
             return found
     return found
+
+
+@pytest.mark.parametrize("name", ["x" * 251, "名" * 83 + "a", "é" * 125])
+def test_a_name_as_long_as_a_file_system_takes_has_a_shorter_partial_name(tmp_path, name):
+    path = tmp_path / f"{name}.mp4"
+    path.touch()  # the name itself is possible
+    path.unlink()
+    partial = partial_path(path)
+    partial.touch()
+    assert partial != path
+    assert partial.suffixes == [".partial", ".mp4"]
+    assert partial_path(tmp_path / f"{name[:-1]}b.mp4") != partial

@@ -9,7 +9,7 @@ import pytest
 
 from maskstream.stream.options import LiveOptions
 from maskstream.stream.sources.live import LiveSource
-from maskstream.stream.sources.live_open import Patience
+from maskstream.stream.sources.live_open import Patience, is_live
 from maskstream.stream.sources.live_start import find_live, probe
 from maskstream.stream.sources.trouble import Trouble
 from tests.helpers.clips import make_clip
@@ -101,3 +101,21 @@ def test_a_camera_with_a_picture_every_few_seconds_is_not_lost(tmp_path):
             if time.monotonic() - begun_s > 12 or count >= 100:
                 source.stop()
         assert count > 30
+
+
+def test_a_description_of_rtp_is_a_live_source_that_waits_for_its_sender(tmp_path):
+    path = tmp_path / "cam.sdp"
+    path.write_text(
+        "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=cam\nc=IN IP4 127.0.0.1\nt=0 0\n"
+        "m=video 45604 RTP/AVP 96\na=rtpmap:96 H264/90000\na=fmtp:96 packetization-mode=1\n"
+    )
+    assert is_live(str(path))
+    with pytest.raises(Trouble, match=r"cam\.sdp: nothing came for 0\.5 s") as caught:
+        probe(str(path), LiveOptions(timeout_s=0.5))
+    assert caught.value.kind == "silent"
+
+
+def test_srt_says_what_is_missing():
+    with pytest.raises(Trouble, match="the FFmpeg of this PyAV has no SRT") as caught:
+        probe("srt://127.0.0.1:9999", LiveOptions())
+    assert caught.value.kind == "unsupported"

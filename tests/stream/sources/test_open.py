@@ -86,7 +86,7 @@ def test_a_live_source_is_one_source(uri):
 @pytest.mark.parametrize(
     ("uri", "text"),
     [
-        ("srt://host/a", r"srt://host/a: no stream of kind 'srt' can be read; use one of http"),
+        ("sctp://host/a", r"sctp://host/a: no stream of kind 'sctp' can be read; use one of http"),
         (
             "rtsp://u:secret@${NO_HOST}/",
             r"rtsp://u:\*\*\*@.*: the environment variable NO_HOST is not",
