@@ -1,13 +1,12 @@
 """`maskstream devices`: the cameras of this machine and what they can do."""
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from maskstream.stream.sources.camera import lasting_name
-from maskstream.stream.sources.media import cause_of
-from maskstream.stream.sources.v4l2 import Camera, ask_camera, device_paths
+if TYPE_CHECKING:
+    from maskstream.stream.sources.v4l2 import Camera
 
 PathsArgument = Annotated[
     list[str] | None,
@@ -17,6 +16,11 @@ PathsArgument = Annotated[
 
 def devices(paths: PathsArgument = None) -> None:
     """List the cameras with their formats, sizes and rates."""
+    # Loaded when it runs, so that the help is shown at once.
+    from maskstream.stream.sources.camera import lasting_name
+    from maskstream.stream.sources.media import cause_of
+    from maskstream.stream.sources.v4l2 import ask_camera, device_paths
+
     cameras = []
     for path in paths or device_paths():
         name = lasting_name(path)
@@ -33,7 +37,7 @@ def devices(paths: PathsArgument = None) -> None:
         print("no camera found; one that is plugged in shows up as /dev/video0 or the like")
 
 
-def _print(camera: Camera) -> None:
+def _print(camera: "Camera") -> None:
     print(f"{camera.path}  {camera.name} ({camera.bus})")
     if camera.lasting_path is not None:
         print(f"  always {camera.lasting_path}")

@@ -209,7 +209,16 @@ def ask_to_complete(instruction, words):
 
 
 @pytest.mark.parametrize(
-    "arguments", ["run --help", "images --help", "run --bogus", "--help", "engines --json"]
+    "arguments",
+    [
+        "run --help",
+        "images --help",
+        "run --bogus",
+        "--help",
+        "engines --json",
+        "doctor --help",
+        "devices --help",
+    ],
 )
 def test_help_and_usage_errors_load_nothing_heavy(arguments):
     code = (

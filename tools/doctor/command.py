@@ -6,17 +6,14 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.text import Text
 
-from maskstream.tools.doctor import cameras as doctor_cameras
-from maskstream.tools.doctor import engines as doctor_engines
-from maskstream.tools.doctor import machine as doctor_machine
-from maskstream.tools.doctor import media as doctor_media
 from maskstream.tools.doctor.findings import Finding
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 EXIT_ERRORS = 1
 _COLORS = {"ok": "green", "warning": "yellow", "error": "bold red"}
@@ -31,6 +28,9 @@ def doctor(
 
     Ends with exit code 1 where something would make runs fail, else with 0.
     """
+    # Loaded when it runs, so that the help is shown at once.
+    from rich.console import Console
+
     findings = []
     console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
     for finding in look(Path.cwd()):
@@ -51,6 +51,11 @@ def look(folder: Path) -> Iterator[Finding]:
     Args:
         folder: Where runs would write to.
     """
+    from maskstream.tools.doctor import cameras as doctor_cameras
+    from maskstream.tools.doctor import engines as doctor_engines
+    from maskstream.tools.doctor import machine as doctor_machine
+    from maskstream.tools.doctor import media as doctor_media
+
     yield doctor_machine.check_system()
     yield doctor_engines.check_packages()
     yield doctor_machine.check_cores()
@@ -68,8 +73,10 @@ def look(folder: Path) -> Iterator[Finding]:
     yield from doctor_cameras.check_cameras()
 
 
-def _line(finding: Finding) -> Text:
+def _line(finding: Finding) -> "Text":
     """Return a finding as a line, and what to do as a second one."""
+    from rich.text import Text
+
     text = Text(f"{finding.level:<8} ", style=_COLORS[finding.level])
     text.append(f"{finding.subject:<14} {finding.found}", style="default")
     if finding.todo:
