@@ -47,6 +47,8 @@ _COMMON_OPTIONS = {
     "flush_packets": "1",  # nothing that is finished stays in our memory
     "max_interleave_delta": "1000000",  # sound that breaks off holds pictures back for 1 s, not 10
 }
+_SIDE_MAX_PX = 16_384
+"""Of x264; HEVC holds more, but x265 as it comes with PyAV ended the process on such pictures."""
 _PIXEL_FORMATS = {"qsv": "nv12", "vaapi": "nv12"}
 """What the encoders of each maker take; all others take what the line has."""
 _MATROSKA_OPTIONS = {"cluster_time_limit": "1000"}
@@ -64,7 +66,7 @@ class EncoderSettings:
     """What the encoder is to make.
 
     Raises:
-        ConfigError: The preset or the crf is impossible.
+        ConfigError: The preset, the crf or the size is impossible.
     """
 
     width: int
@@ -117,6 +119,11 @@ class EncoderSettings:
             raise ConfigError(f"preset: {self.preset!r} is unknown; {wanted}")
         if not 0 <= self.crf <= CRF_MAX:
             raise ConfigError(f"crf: {self.crf} is impossible; give 0 (lossless) to {CRF_MAX}.")
+        if max(self.width, self.height) > _SIDE_MAX_PX:
+            raise ConfigError(
+                f"pictures of {self.width}x{self.height}: H.264 takes {_SIDE_MAX_PX} pixels a side "
+                "at most; scale the video down first, or deliver results alone (--results)."
+            )
 
     @property
     def rate_hz(self) -> Fraction:

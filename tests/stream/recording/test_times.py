@@ -6,6 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from maskstream.errors import ConfigError
 from maskstream.stream.codecs.encoding import EncoderSettings
 from maskstream.stream.recording.gaps import longest_gap
 from maskstream.stream.recording.writer import VideoWriter
@@ -82,3 +83,12 @@ def test_a_camera_that_was_away_for_hours_goes_on_in_the_same_file(tmp_path, suf
 def test_the_longest_gap_of_an_mp4_is_that_of_its_time_scale():
     assert longest_gap(Fraction(1, 90_000)) == 2**31 - 1  # 6.6 h
     assert longest_gap(Fraction(1, 25)) == (2**31 - 1) * 25 // 48_000  # the sound's
+
+
+@pytest.mark.parametrize("size", [(17_000, 64), (48, 16_386), (20_000, 20_000)])
+def test_pictures_that_h264_cannot_hold_are_refused_before_anything_starts(size):
+    with pytest.raises(ConfigError, match=r"H\.264 takes 16384 pixels a side at most"):
+        EncoderSettings(
+            width=size[0], height=size[1], time_base=Fraction(1, 25), frame_rate=25.0,
+            color_range=0, color_matrix=6,
+        )  # fmt: skip
