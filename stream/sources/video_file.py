@@ -210,6 +210,8 @@ class VideoFile:
         self._canvas = canvas_size(first.width, first.height, aspect, orientation)
         if stream.codec_context.color_trc in _HDR_TRANSFERS:
             notes.append("high dynamic range, which is not mapped; colours will look pale")
+        if first.interlaced_frame:
+            notes.append("interlaced; moving edges are combed, so deinterlace it first (bwdif)")
         start_s = start_of(container)
         if start_s is None:  # a file so short that FFmpeg could not tell
             start_s = (first.pts or 0) * time_base

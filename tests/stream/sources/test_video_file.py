@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import tracemalloc
+from contextlib import closing
 from dataclasses import replace
 from fractions import Fraction
 from functools import cache
@@ -686,3 +687,17 @@ def test_closing_in_mid_stream_leaves_no_frame_and_no_thread_behind(clips_dir):
     source.close()
     source.close()
     assert source.error is None
+
+
+@pytest.mark.parametrize(
+    ("codec", "suffix", "options"),
+    [
+        ("mpeg2video", ".ts", {"flags": "+ildct+ilme"}),
+        ("libx264", ".mkv", {"qp": "20", "x264-params": "interlaced=1"}),
+        ("mpeg2video", ".mpg", {"flags": "+ildct+ilme"}),
+    ],
+)
+def test_interlaced_video_is_told(tmp_path, codec, suffix, options):
+    clip = make_clip(tmp_path / f"a{suffix}", codec=codec, options=options)
+    with closing(VideoFile(str(clip), threads=1)) as source:
+        assert ["interlaced" in text for text in source.info.warnings] == [True]
