@@ -101,6 +101,7 @@ def test_a_stage_that_hangs_ends_the_run_in_time(where):
     assert_accounted(result)
 
 
+@pytest.mark.system  # on a busy machine others may not be ready in three seconds either
 def test_a_stage_that_is_never_ready_ends_the_run_in_time():
     result = run("fake:frames=5", engine="fake?load_ms=60000", threads=2, times={"start_s": 3.0})
     assert result.exit_code == 4

@@ -162,6 +162,7 @@ def test_a_killed_supervisor_leaves_nothing_and_the_file_is_finished(command, tm
     assert out.read_text().split("\n")[-1] == "complete=False"
 
 
+@pytest.mark.system  # a process that is being imported hears of the death when that is done
 def test_a_supervisor_killed_while_stages_start_leaves_nothing(command):
     running = command()
     deadline_s = time.monotonic() + 10
