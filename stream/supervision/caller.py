@@ -11,10 +11,23 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 
 from maskstream.stream.memory.pool import BufferPool
 from maskstream.stream.memory.slot import Slot
 from maskstream.stream.stages.views import View, ViewReceiver, ViewSender
+
+
+@dataclass(frozen=True, slots=True)
+class CallerSource:
+    """What the frames of one source have in common, for the caller."""
+
+    source: int
+    """Its place among the run's sources, from 0."""
+    name: str
+    """What people call it."""
+    class_names: tuple[str, ...]
+    """Of the engine, by class id."""
 
 
 class CallerView:
@@ -24,6 +37,8 @@ class CallerView:
         """Start without a source."""
         self._lock = threading.Lock()
         self._receivers: dict[int, ViewReceiver] = {}
+        self.sources: dict[int, CallerSource] = {}
+        """By source id; there before a source's first frame is."""
         self._lossless: dict[int, bool] = {}
         self._turn = 0
         self._is_closed = False
@@ -31,16 +46,18 @@ class CallerView:
         self._wake_in.setblocking(False)
         self._wake_out.setblocking(False)
 
-    def open(self, source_id: int, pool: BufferPool, *, is_lossless: bool) -> ViewSender:
+    def open(self, described: CallerSource, pool: BufferPool, *, is_lossless: bool) -> ViewSender:
         """Return the sink's end of a new way to the caller; called by the supervisor's thread.
 
         Args:
-            source_id: Of the sink.
+            described: The source of the sink.
             pool: For frames that are on their way to the caller, or in its hands.
             is_lossless: Whether the sink waits for the caller.
         """
+        source_id = described.source
         view = View(source_id, pool, is_lossless=is_lossless)
         with self._lock:
+            self.sources[source_id] = described
             self._lossless[source_id] = is_lossless
             former = self._receivers.get(source_id)
             if self._is_closed:

@@ -12,7 +12,7 @@ from maskstream.stream.memory.pool import BufferPool, check_memory
 from maskstream.stream.processes.control import ControlEnd
 from maskstream.stream.stages.stage import StageSetup
 from maskstream.stream.stages.views import SLOT_COUNT, View, ViewSender
-from maskstream.stream.supervision.caller import CallerView
+from maskstream.stream.supervision.caller import CallerSource, CallerView
 from maskstream.stream.supervision.plan import Plan
 from maskstream.stream.supervision.repair import Repairs
 from maskstream.stream.supervision.station import Station
@@ -127,9 +127,11 @@ class Launch:
             return
         (source_id,) = station.source_ids
         is_lossless = self._plan.policy(source_id) == "block"
-        sender = self._caller.open(
-            source_id, self._caller_pools[source_id], is_lossless=is_lossless
+        described = CallerSource(
+            source_id, self._plan.names[source_id], tuple(self._plan.manifest.class_names)
         )
+        pool = self._caller_pools[source_id]
+        sender = self._caller.open(described, pool, is_lossless=is_lossless)
         copies.callback(sender.close)
         yield sender
 

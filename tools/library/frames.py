@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
@@ -11,17 +10,8 @@ from numpy.typing import NDArray
 from maskstream.stream.memory.frame import Planes
 from maskstream.stream.memory.slot import Slot
 from maskstream.stream.pixels.still import Still
+from maskstream.stream.supervision.caller import CallerSource
 from maskstream.tools.library.instances import Instances, Lease
-
-
-@dataclass(frozen=True, slots=True)
-class SourceNames:
-    """What the frames of one source have in common."""
-
-    source: int
-    """Its place among the run's sources, from 0."""
-    name: str
-    class_names: tuple[str, ...]
 
 
 class Frame:
@@ -31,7 +21,7 @@ class Frame:
     source is asked for. After that, every use raises `FrameOverError`; `copy` keeps a frame.
     """
 
-    def __init__(self, slot: Slot, names: SourceNames) -> None:
+    def __init__(self, slot: Slot, names: CallerSource) -> None:
         """See the frame in ``slot``, which belongs to the caller until `expire`."""
         header = slot.header
         self._lease = Lease()

@@ -23,7 +23,7 @@ from maskstream.stream.supervision.interrupts import StopRequests
 from maskstream.stream.supervision.supervisor import run_pipeline
 from maskstream.stream.telemetry.report import Report, build_report
 from maskstream.stream.telemetry.snapshot import Event, RunResult, Snapshot
-from maskstream.tools.library.frames import Frame, SourceNames
+from maskstream.tools.library.frames import Frame
 from maskstream.tools.library.handlers import Handler, HandlerThread
 from maskstream.tools.run.faults import Faults
 from maskstream.tools.run.request import make_request
@@ -145,7 +145,6 @@ class Run:
         self._caller = CallerView()
         self._thread: threading.Thread | None = None
         self._handlers: list[HandlerThread] = []
-        self._names: dict[int, SourceNames] = {}
         self._current: dict[int, Frame] = {}
         self._figures: Snapshot | None = None
         self._result: RunResult | None = None
@@ -291,21 +290,13 @@ class Run:
         former = self._current.pop(source, None)
         if former is not None:
             former.expire()
-        frame = Frame(slot, self._names_of(source))
+        frame = Frame(slot, self._caller.sources[source])
         self._current[source] = frame
         if self._handlers and len(frame.instances):
             kept = frame.copy()
             for handler in self._handlers:
                 handler.offer(kept)
         return frame
-
-    def _names_of(self, source: int) -> SourceNames:
-        if source not in self._names:
-            figures = self._figures
-            classes = figures.engine.class_names if figures and figures.engine else ()
-            name = figures.sources[source].name if figures else str(source)
-            self._names[source] = SourceNames(source, name, tuple(classes))
-        return self._names[source]
 
     def _expire(self) -> None:
         for frame in self._current.values():

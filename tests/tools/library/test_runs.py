@@ -53,6 +53,15 @@ def test_a_frame_gives_pixels_times_and_what_was_seen(clips_dir):
     assert all(seen.track_id for seen in frame.instances)
 
 
+def test_classes_are_known_with_the_very_first_frame(clips_dir):
+    """Before any figures are: an engine may be ready, and a frame there, between two of them."""
+    with ms.open(clips_dir / "vtest.avi", engine="person-light", max_frames=3) as run:
+        for frame in run:
+            run._figures = None
+            assert {seen.class_name for seen in frame.instances} == {"person"}
+            assert frame.source_name.endswith("vtest.avi")
+
+
 def test_planes_are_the_frames_own_and_cannot_be_written():
     with ms.open(SOURCE, engine="person-light") as run:
         for frame in run:
